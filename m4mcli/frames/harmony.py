@@ -1,0 +1,64 @@
+"""Pitch-class pictures of each frame, the input of the model's transposition-equivariant path.
+
+Each feature is a vector over the 12 pitch classes; transposing the music rotates it. Reference features look both ways
+(the reference is known whole), history features only at frames before the one to be written.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m4mcli.frames.frames import sounding
+
+REFERENCE_FEATURES = 9
+HISTORY_FEATURES = 3
+FEATURES = REFERENCE_FEATURES + HISTORY_FEATURES
+FAR = 96
+"""Frames to each side that make the reference's wide context."""
+
+PAST = 64
+"""Frames of history that make the mean of what was written."""
+
+
+def chroma(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Sounding pitch classes and the lowest of them: two (length, 12) arrays of 0 and 1."""
+    roll = sounding(notes, length)
+    classes = np.zeros((length, 12), np.float32)
+    for pc in range(12):
+        classes[:, pc] = roll[:, pc::12].any(axis=1)
+    lowest = np.zeros((length, 12), np.float32)
+    some = roll.any(axis=1)
+    lowest[np.flatnonzero(some), roll[some].argmax(axis=1) % 12] = 1
+    return classes, lowest
+
+
+def _mean(sums: NDArray[np.float32], start: NDArray[np.integer], stop: NDArray[np.integer]) -> NDArray[np.float32]:
+    length = len(sums) - 1
+    a, b = np.clip(start, 0, length), np.clip(stop, 0, length)
+    mean: NDArray[np.float32] = (sums[b] - sums[a]) / np.maximum(b - a, 1)[:, None]
+    return mean
+
+
+def reference_features(notes: NDArray[np.void], metre: NDArray[np.integer], length: int) -> NDArray[np.float32]:
+    """(length, 12, REFERENCE_FEATURES): now, lowest now, means of the next 4, 8, 16, past 16, this bar, next bar, far."""
+    now, lowest = chroma(notes, length)
+    sums = np.concatenate((np.zeros((1, 12), np.float32), np.cumsum(now, axis=0, dtype=np.float32)))
+    t = np.arange(length)
+    bar = t - metre[:, 0]
+    following = bar + metre[:, 1]
+    windows = ((t, t + 4), (t, t + 8), (t, t + 16), (t - 16, t), (bar, following), (following, following + 16))
+    means = [_mean(sums, start, stop) for start, stop in windows]
+    return np.stack([now, lowest, *means, _mean(sums, t - FAR, t + FAR)], axis=-1)
+
+
+def history_features(notes: NDArray[np.void], length: int, known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(length, 12, HISTORY_FEATURES): sounding one frame ago, lowest one frame ago, mean of the past PAST frames.
+
+    `known` (length,) tells which frames of the history may be seen.
+    """
+    now, lowest = chroma(notes, length)
+    now, lowest = now * known[:, None], lowest * known[:, None]
+    zero = np.zeros((1, 12), np.float32)
+    sums = np.concatenate((zero, np.cumsum(now, axis=0, dtype=np.float32)))
+    t = np.arange(length)
+    past = (sums[t] - sums[np.maximum(t - PAST, 0)]) / PAST
+    return np.stack([np.concatenate((zero, now[:-1])), np.concatenate((zero, lowest[:-1])), past], axis=-1)

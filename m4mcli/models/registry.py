@@ -1,0 +1,96 @@
+"""Where models are found, and that they are whole: folders with ONNX graphs, weights, card, recipe, metrics, hashes."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m4mcli.errors import M4mError
+
+HASHES = "SHA256SUMS"
+PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on disk and what its `model.json` says: task, network sizes, sampling defaults."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+
+def search_path() -> list[Path]:
+    """Folders that hold models, first wins: $M4M_MODELS, the installed package's, the checkout's."""
+    given = [Path(p) for p in os.environ.get("M4M_MODELS", "").split(os.pathsep) if p]
+    return [*given, PACKAGE / "weights", PACKAGE.parent.parent / "models"]
+
+
+def available() -> dict[str, Path]:
+    """Every model found, by name."""
+    found: dict[str, Path] = {}
+    for folder in search_path():
+        if folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                if (path / "model.json").is_file():
+                    found.setdefault(path.name, path)
+    return found
+
+
+def find_model(name: str | None, task: str) -> ModelFolder:
+    """A model by folder path or name; without one the model that ships for the task. Raises M4mError."""
+    models = available()
+    if name is not None:
+        path = Path(name) if (Path(name) / "model.json").is_file() else models.get(name)
+        if path is None:
+            raise M4mError(f"no model {name!r}", f"known: {', '.join(models) or 'none'}, or a folder")
+        return read_model(path)
+    for path in models.values():
+        model = read_model(path)
+        if model.facts.get("task") == task:
+            return model
+    raise M4mError(f"no model for {task} found", "install m4m with its models, or set M4M_MODELS")
+
+
+def read_model(path: Path) -> ModelFolder:
+    """Read a model folder's facts. Raises M4mError where they are missing or not for this version."""
+    try:
+        facts = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        if facts["m4m"] != 1:
+            raise ValueError(f"made for format {facts['m4m']}")
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise M4mError(f"{path}: not a model folder: {e}") from e
+    return ModelFolder(path, facts)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def write_hashes(folder: Path) -> None:
+    """Write SHA256SUMS over every other file of a model folder, as sha256sum does."""
+    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != HASHES)
+    (folder / HASHES).write_text("".join(f"{file_hash(folder / n)}  {n}\n" for n in names))
+
+
+def verify(folder: Path, suffixes: tuple[str, ...] = (".onnx", ".data", ".npz", "model.json")) -> None:
+    """Check the files that are loaded against SHA256SUMS. Raises M4mError on a missing, truncated or altered file."""
+    try:
+        lines = (folder / HASHES).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise M4mError(f"{folder}: no readable {HASHES}", "install the model again") from e
+    known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith(suffixes) and known.get(path.name) != file_hash(path):
+            raise M4mError(f"{path}: does not match {HASHES}", "the file is damaged: install the model again")
+    for name in known:
+        if name.endswith(suffixes) and not (folder / name).is_file():
+            raise M4mError(f"{folder / name}: missing", "install the model again")

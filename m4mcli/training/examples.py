@@ -1,0 +1,161 @@
+"""From packed pieces to training examples: which part is given, which is to be written, in which key and window."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m4mcli.dataset.pack import PackedPiece
+from m4mcli.frames.canonical import (
+    as_one_instrument,
+    block_chords,
+    canonical_shift,
+    chord_frames,
+    shifted,
+)
+from m4mcli.training.batches import Example
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Shares of training windows (0..1) that are changed, all 0 for validation.
+
+    `other_key`: moved a fifth up or down, as if the key had been misjudged. `no_metre`: metre not told. `hidden_history`:
+    spans of what was written so far are not told. `wrong_history`: share of chords told wrongly. `hidden_reference`: spans of
+    the reference are silent. `from_start`: windows that begin at the piece's first bar.
+    """
+
+    other_key: float = 0.0
+    no_metre: float = 0.0
+    hidden_history: float = 0.0
+    wrong_history: float = 0.0
+    hidden_reference: float = 0.0
+    from_start: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A whole piece in canonical key: what is given (None: nothing), what is to be written, the metre."""
+
+    reference: NDArray[np.void] | None
+    target: NDArray[np.void]
+    metre: NDArray[np.int32]
+    bars: NDArray[np.integer]
+    length: int
+
+
+def lead_sheet(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
+    """Melody given, chords to be written, both canonical; None where a part is missing."""
+    melody, chords = piece.part("melody"), piece.part("chord")
+    if len(melody) < 8 or len(chords) < 4:
+        return None
+    shift = canonical_shift(melody)
+    target = block_chords(chord_frames(shifted(chords, shift)))
+    reference = as_one_instrument(shifted(melody, shift))
+    return Pair(reference, target, piece.metre(), piece.bars["frame"], piece.length)
+
+
+def whole(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
+    """Nothing given, the whole piece to be written, in canonical key."""
+    notes = piece.of_tracks(range(len(piece.tracks)))
+    if len(notes) < 32:
+        return None
+    return Pair(None, shifted(notes, canonical_shift(notes)), piece.metre(), piece.bars["frame"], piece.length)
+
+
+def split(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
+    """A random half of the tracks given, the others to be written."""
+    tracks = [i for i in range(len(piece.tracks)) if (piece.notes["track"] == i).any()]
+    if len(tracks) < 2:
+        return None
+    rng.shuffle(tracks)
+    cut = int(rng.integers(1, len(tracks)))
+    reference, target = piece.of_tracks(tracks[:cut]), piece.of_tracks(tracks[cut:])
+    shift = canonical_shift(reference)
+    bars = piece.bars["frame"]
+    return Pair(shifted(reference, shift), shifted(target, shift), piece.metre(), bars, piece.length)
+
+
+def drums_split(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
+    """Drums given and the others to be written, or the other way round."""
+    drums = [i for i, t in enumerate(piece.tracks) if t.is_drum]
+    others = [i for i, t in enumerate(piece.tracks) if not t.is_drum]
+    if rng.random() < 0.5:
+        drums, others = others, drums
+    reference, target = piece.of_tracks(drums), piece.of_tracks(others)
+    if not len(reference) or not len(target):
+        return None
+    shift = canonical_shift(np.concatenate((reference, target)))
+    bars = piece.bars["frame"]
+    return Pair(shifted(reference, shift), shifted(target, shift), piece.metre(), bars, piece.length)
+
+
+def window(notes: NDArray[np.void], start: int, length: int, *, sounding_on: bool = True) -> NDArray[np.void]:
+    """Notes of frames start..start+length, counted from `start`; with those that sound on from before unless told not."""
+    ends = notes["frame"] + notes["duration"]
+    after = ends > start if sounding_on else notes["frame"] >= start
+    part = notes[after & (notes["frame"] < start + length)].copy()
+    part["frame"] -= start
+    return part
+
+
+def spans(length: int, share: float, span: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """True inside random spans of about `span` frames that cover about `share` of `length` frames."""
+    hidden = np.zeros(length, bool)
+    for _ in range(round(share * length / span)):
+        start = int(rng.integers(0, length))
+        hidden[start : start + int(rng.integers(span // 2, 2 * span))] = True
+    return hidden
+
+
+def misremembered(notes: NDArray[np.void], share: float, rng: np.random.Generator) -> NDArray[np.void]:
+    """Block chords of which a share is replaced by other chords of the same piece, their times kept."""
+    onsets = np.unique(notes["frame"])
+    if len(onsets) < 2:
+        return notes
+    parts = []
+    for onset in onsets:
+        chord = notes[notes["frame"] == onset]
+        if rng.random() < share:
+            other = notes[notes["frame"] == rng.choice(onsets)].copy()
+            other["frame"], other["duration"] = onset, chord["duration"].max()
+            chord = other
+        parts.append(chord)
+    return np.concatenate(parts)
+
+
+def example(pair: Pair, frames: int, change: Augmentation, rng: np.random.Generator) -> Example:
+    """One window of at most `frames` frames of a pair, from a bar line."""
+    start = 0
+    starts = pair.bars[pair.bars <= max(0, pair.length - frames // 2)]
+    if len(starts) and rng.random() >= change.from_start:
+        start = int(rng.choice(starts))
+    length = min(frames, pair.length - start)
+    reference = None if pair.reference is None else window(pair.reference, start, length)
+    target = window(pair.target, start, length, sounding_on=False)
+    history = window(pair.target, start, length)
+    known = np.ones(length, bool)
+    if rng.random() < change.other_key:
+        step = int(rng.choice((-5, 5, 7, -7, 2, -2)))
+        target, history = shifted(target, step), shifted(history, step)
+        target, history = (block_chords(chord_frames(x)) if len(x) else x for x in (target, history))
+        reference = None if reference is None else shifted(reference, step)
+    if rng.random() < change.hidden_history:
+        known = ~spans(length, 0.4, 48, rng)
+    elif len(history) and change.wrong_history:
+        history = misremembered(history, change.wrong_history, rng)
+    if reference is not None and rng.random() < change.hidden_reference:
+        hidden = spans(length, 0.1, 10, rng)
+        reference = reference[~hidden[np.clip(reference["frame"], 0, length - 1)]]
+    metre = None if rng.random() < change.no_metre else pair.metre[start : start + length]
+    return Example(reference, target, history, known, metre, length)
+
+
+MAKERS: dict[str, Callable[[PackedPiece, np.random.Generator], Pair | None]] = {
+    "lead_sheet": lead_sheet,
+    "whole": whole,
+    "split": split,
+    "drums_split": drums_split,
+}
+"""Kinds of training example, by the name that a recipe calls them."""
