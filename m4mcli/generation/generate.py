@@ -70,7 +70,7 @@ class Sample:
     choices: int
 
 
-class _Piece:
+class Piece:
     """One sample in the making."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -111,7 +111,7 @@ def part_of(notes: NDArray[np.void], start: int, stop: int) -> NDArray[np.void]:
     return part
 
 
-class _Window:
+class Window:
     """The network's state over one window of the music, for all samples."""
 
     def __init__(self, network: Network, request: Request, start: int, batch: int) -> None:
@@ -134,8 +134,8 @@ class _Window:
                 rows = slots(*active_fields(given, size), size)
                 self.reference = network.encode(rows[None], self.metre[None], position)[0]
 
-    def read_to(self, frame: int, pieces: list[_Piece]) -> tuple[Floats, Floats]:
-        """Let the network read all up to `frame`; its hidden states (B, width) and circles (B, 12, circle) there."""
+    def read_to(self, frame: int, pieces: list[Piece]) -> tuple[Floats, Floats]:
+        """Let the network read all up to `frame`; hidden states (B, F, width), circles (B, F, 12, circle) of what is new."""
         first, last = self.done, frame - self.start
         count = last - first + 1
         span = slice(first, last + 1)
@@ -166,7 +166,7 @@ class _Window:
         )
         hidden, circles, self.past = self.network.frame_step(inputs, self.past)
         self.done = last + 1
-        return hidden[:, -1], circles[:, -1]
+        return hidden, circles
 
 
 def _classes(notes: list[tuple[int, int, int, int]]) -> Floats:
@@ -193,7 +193,7 @@ def write_frame(
     network: Network,
     hidden: Floats,
     circles: Floats,
-    pieces: list[_Piece],
+    pieces: list[Piece],
     rules: Rules,
     sampling: Sampling,
     must_begin: list[bool],
@@ -263,9 +263,9 @@ def generate(
     progress: Progress | None = None,
 ) -> list[Sample]:
     """Write `samples` parts. Sample i depends on the seed and i alone, not on how many are made."""
-    pieces = [_Piece(np.random.default_rng([seed, i])) for i in range(samples)]
+    pieces = [Piece(np.random.default_rng([seed, i])) for i in range(samples)]
     fixed_notes = in_order(request.fixed_notes)
-    window = _Window(network, request, 0, samples)
+    window = Window(network, request, 0, samples)
     for frame in range(request.length):
         if request.fixed[frame]:
             here = fixed_notes[fixed_notes["frame"] == frame]
@@ -277,8 +277,9 @@ def generate(
         if not request.begin[frame]:
             continue
         if frame >= window.stop - (LOOKAHEAD if window.stop < request.length else 0):
-            window = _Window(network, request, _window_start(request, frame), samples)
+            window = Window(network, request, _window_start(request, frame), samples)
         hidden, circles = window.read_to(frame, pieces)
+        hidden, circles = hidden[:, -1], circles[:, -1]
         must = [rules.continuous and s for s in silent]
         left = request.length - frame
         for piece, fields in zip(

@@ -9,17 +9,18 @@ COMPOUND = (6, 9, 12, 15, 18, 21, 24)
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its first tick, its length in ticks, its time signature."""
+    """One bar: its first tick, its length in ticks, its time signature; `whole` is its length were it not cut short."""
 
     tick: int
     length: int
     numerator: int
     denominator: int
+    whole: float | None = None
 
     @property
     def beat_length(self) -> float:
         """Ticks from beat to beat: the dotted note in compound metres (6/8, 9/8, 12/8), else the denominator's."""
-        unit = self.length / self.numerator
+        unit = (self.whole or self.length) / self.numerator
         return 3 * unit if self.denominator >= 8 and self.numerator in COMPOUND else unit
 
     def beats(self) -> list[int]:
@@ -45,7 +46,7 @@ def bars(score: Score, end: int | None = None, pickup: int = 0) -> tuple[Bar, ..
         length = score.tpq * 4 * s.numerator / s.denominator
         tick, count = float(s.tick), 0
         if i == 0 and pickup:
-            found.append(Bar(s.tick, pickup, s.numerator, s.denominator))
+            found.append(Bar(s.tick, pickup, s.numerator, s.denominator, length))
             tick = float(s.tick + pickup)
         first = tick
         while round(tick) < stop:
@@ -53,6 +54,6 @@ def bars(score: Score, end: int | None = None, pickup: int = 0) -> tuple[Bar, ..
             following = first + count * length
             cut = min(following, stop) if i + 1 < len(signatures) else following
             if round(cut) > round(tick):
-                found.append(Bar(round(tick), round(cut) - round(tick), s.numerator, s.denominator))
+                found.append(Bar(round(tick), round(cut) - round(tick), s.numerator, s.denominator, length))
             tick = following
     return tuple(found)

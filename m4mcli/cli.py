@@ -1,0 +1,136 @@
+"""The `m4m` command line: the table of commands, and what happens when one ends well or badly."""
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from m4mcli import __version__
+from m4mcli.command_tree import SETTINGS, Entry, lazy_group, usage_message
+from m4mcli.errors import DONE, FAILED, INTERRUPTED, USAGE, M4mError
+from m4mcli.options import printable
+
+COMMANDS = {
+    "harmonize": Entry("m4mcli.commands.harmonize:harmonize", "Add chords to a melody."),
+    "continue": Entry("m4mcli.commands.continue_:continue_", "Write more bars in the manner of a piece."),
+    "quantize": Entry("m4mcli.commands.quantize:quantize", "Move notes onto a grid of the beat."),
+    "tokenize": Entry("m4mcli.commands.tokenize:tokenize", "Turn music into tokens for a model, and back."),
+    "info": Entry("m4mcli.commands.info:info", "Say what is in a file: length, metre, tempo, tracks."),
+    "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
+    "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
+    "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure a model on pieces that it has not seen."),
+    "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack folders of MIDI files for training."),
+    "completions": Entry("m4mcli.commands.completions:completions", "Print the TAB completions of a shell."),
+}
+
+NEEDS = {
+    "torch": "train",
+    "safetensors": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "onnx_ir": "train",
+    "mir_eval": "eval",
+}
+"""Optional packages and the extra of `m4m[...]` that brings them."""
+
+app = typer.Typer(
+    cls=lazy_group(COMMANDS),
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=SETTINGS,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"m4m {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def m4m(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Music for music: small tools that read and write MIDI or JSON on standard input and output.
+
+    \b
+    Examples:
+      m4m harmonize melody.mid > song.mid
+      m4m quantize --grid 1/16 played.mid | m4m harmonize -o song.mid
+    """
+
+
+def main() -> None:
+    """Run `m4m` with the arguments of this process and exit with its status."""
+    if hasattr(signal, "SIGPIPE"):
+        # A reader that leaves early (`m4m ... | head -c1`) ends us silently, as it does any Unix filter.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return the exit status; every failure becomes one line on standard error."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments:
+        # On standard error: in `... | m4m > out.mid` the help must not become the file.
+        with contextlib.redirect_stdout(sys.stderr):
+            return run(["--help"]) or USAGE
+    program = f"m4m {arguments[0]}" if arguments[0] in COMMANDS else "m4m"
+    try:
+        status = get_command(app).main(arguments, prog_name="m4m", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status if isinstance(status, int) else DONE
+    except BaseException as error:
+        if os.environ.get("M4M_DEBUG") == "1":
+            raise
+        status, line = explain(error, program)
+        if line:
+            _complain(f"{program}: {line}")
+        return status
+
+
+def explain(error: BaseException, program: str = "m4m") -> tuple[int, str]:
+    """The exit status for an error and the line that tells it; no line for an interruption."""
+    match error:
+        case M4mError():
+            return error.status, str(error)
+        case KeyboardInterrupt():
+            return INTERRUPTED, ""
+        case typer.TyperException():
+            text = usage_message(error)
+            return error.exit_code, text if "; " in text else f"{text}; try: {program} --help"
+        case typer.Abort():
+            return INTERRUPTED, ""
+        case BrokenPipeError():
+            return FAILED, ""
+        case OSError():
+            where = f"{error.filename}: " if error.filename is not None else ""
+            return FAILED, f"{where}{(error.strerror or str(error)).lower()}"
+        case MemoryError():
+            return FAILED, "out of memory; try a shorter piece"
+        case ModuleNotFoundError() if (package := (error.name or "").partition(".")[0]) in NEEDS:
+            return FAILED, f"needs {package}, which is not installed; try: pip install 'm4m[{NEEDS[package]}]'"
+        case Exception():
+            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return FAILED, f"internal error: {what}; please report it, M4M_DEBUG=1 shows where it happened"
+    raise error
+
+
+def _complain(line: str) -> None:
+    """Write one line on standard error, and forget what standard output could not take."""
+    sys.stderr.write(printable(line) + "\n")
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        # Otherwise the interpreter tries again while it ends, and says so in a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

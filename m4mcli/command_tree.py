@@ -1,0 +1,154 @@
+"""The tree of commands: each is loaded when it is called, and can be walked for the manual and the completions.
+
+The only module that leans on undocumented parts of Typer (`typer.core.TyperGroup`, `typer.main.get_command`, the
+attributes of parameters); `pyproject.toml` pins the range of versions in which they were tried.
+"""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+Completes = Literal["music", "files", "folders", "nothing"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lives ("package.module:function") and the line that `m4m --help` says about it."""
+
+    target: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One option or operand of a command, as the manual and the completions need it.
+
+    `flags` is empty for an operand; `metavar` is empty for a flag without a value; `choices` holds the only values
+    that the command takes, if it names them.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+    metavar: str
+    help: str
+    choices: tuple[str, ...]
+
+    @property
+    def completes(self) -> Completes:
+        """Which files complete it: pieces of music if its help says MIDI, else as its metavar (FILE, DIR) says."""
+        if "DIR" in self.metavar and "FILE" not in self.metavar:
+            return "folders"
+        if "FILE" in self.metavar or "RECIPE" in self.metavar:
+            return "music" if "MIDI" in self.help and "Write" not in self.help else "files"
+        return "nothing"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One command as it is documented: name, summary, usage line, help text, operands and options."""
+
+    name: str
+    summary: str
+    usage: str
+    text: str
+    operands: tuple[Parameter, ...]
+    options: tuple[Parameter, ...]
+
+
+def load(name: str, entry: Entry) -> Any:
+    """The command `name`, ready to run: imports its module, and no other command's.
+
+    The function's docstring is the help; the module's `EXAMPLES`, command lines, are listed below it.
+    """
+    module_name, _, function_name = entry.target.partition(":")
+    module = importlib.import_module(module_name)
+    function = getattr(module, function_name)
+    lines = getattr(module, "EXAMPLES", ())
+    examples = "\n".join(["\n\n\b\nExamples:", *(f"  {line}" for line in lines)]) if lines else ""
+    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    one.command(name, help=(inspect.getdoc(function) or "") + examples, context_settings=SETTINGS)(function)
+    command = get_command(one)
+    command.name = name
+    return command
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands by name and summary, and imports one only to run it or to show its help."""
+
+    entries: Mapping[str, Entry] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, in the order of the table."""
+        return list(self.entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command `cmd_name`, imported now; None if there is none of that name."""
+        entry = self.entries.get(cmd_name)
+        return load(cmd_name, entry) if entry else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in self.entries.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` begins with; for an unknown one, a usage error that offers the nearest names."""
+        if args[0] not in self.entries and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], list(self.entries))
+            hint = f"did you mean {' or '.join(near)}?" if near else "m4m --help lists the commands"
+            ctx.fail(f"no such command: {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+def lazy_group(entries: Mapping[str, Entry]) -> type[LazyGroup]:
+    """The group class for `typer.Typer(cls=...)` that serves these entries."""
+    return type("Group", (LazyGroup,), {"entries": entries})
+
+
+def pages(entries: Mapping[str, Entry]) -> Iterator[Page]:
+    """Every command of the table as documented. Imports each command's module."""
+    for name, entry in entries.items():
+        command = load(name, entry)
+        context = command.make_context(f"m4m {name}", [], resilient_parsing=True)
+        parameters = [_parameter(p, context) for p in command.get_params(context) if not getattr(p, "hidden", False)]
+        yield Page(
+            name=name,
+            summary=entry.summary,
+            usage=" ".join([f"m4m {name}", *command.collect_usage_pieces(context)]),
+            text=command.help or "",
+            operands=tuple(p for p in parameters if not p.flags),
+            options=tuple(p for p in parameters if p.flags),
+        )
+
+
+def _parameter(parameter: Any, context: Any) -> Parameter:
+    operand = parameter.param_type_name == "argument"
+    valueless = not operand and (parameter.is_flag or parameter.count)
+    shown, text = parameter.get_help_record(context) or (parameter.name, "")
+    choices = getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
+    return Parameter(
+        name=parameter.name,
+        # Typer keeps the flags of --help in a set, whose order changes from run to run.
+        flags=() if operand else tuple(sorted((*parameter.opts, *parameter.secondary_opts), key=len)),
+        metavar="" if valueless else (parameter.metavar or shown.split(" ")[-1]),
+        help=" ".join(text.split()),
+        choices=tuple(str(choice) for choice in choices),
+    )
+
+
+def usage_message(error: typer.BadParameter | Exception) -> str:
+    """A usage error of Typer's in one line, with the nearest option's name where there is one."""
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    near = getattr(error, "possibilities", None)
+    if near:
+        text = f"{getattr(error, 'message', text)}; did you mean {' or '.join(sorted(near))}?"
+    text = " ".join(str(text).replace("Value error, ", "").split()).rstrip(".")
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,1 @@
+"""What is generated from the command tree and checked in: completions, option tables, example pieces."""

@@ -1,0 +1,168 @@
+"""The options that commands share, and the one way in and out of a command that follows from them.
+
+A command names the options it takes by these types, hands their values to `Invocation`, and from then on reads,
+writes, warns and reports through it.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from m4mcli.errors import USAGE, M4mError
+
+if TYPE_CHECKING:
+    from m4mcli.score.read import Reading
+    from m4mcli.score.score import Score, Track
+
+Kind = Literal["midi", "json"]
+Device = Literal["cpu", "cuda", "auto"]
+
+SUFFIXES: dict[str, Kind] = {".mid": "midi", ".midi": "midi", ".kar": "midi", ".json": "json"}
+RANDOM_SEED_BITS = 31
+
+File = Annotated[
+    str | None,
+    typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
+]
+Output = Annotated[
+    str,
+    typer.Option("-o", "--output", metavar="FILE", show_default=False, help="Write to FILE, not to standard output."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write m4m JSON, whatever came in.")]
+AsMidi = Annotated[bool, typer.Option("--midi", help="Write MIDI, whatever came in.")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Write MIDI even to a terminal.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no warnings.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say on standard error what is done.")]
+Seed = Annotated[
+    str,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        envvar="M4M_SEED",
+        help="Same seed, same notes; 'random' draws one and prints it.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME|DIR", show_default=False, help="A shipped model's name, or a model's folder."
+    ),
+]
+DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
+
+
+def printable(text: str) -> str:
+    """The text in one line that a terminal shows as it is: no escape codes, no line ends, no other control."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One run of a command: where its music comes from and goes to, and how much it tells.
+
+    `command` is the name that messages begin with; `file` and `output` are paths or `-` (`file` is None when no
+    operand was given); `as_json` and `as_midi` overrule the kind of the output; `force` allows MIDI on a terminal.
+    """
+
+    command: str
+    file: str | None = None
+    output: str = "-"
+    as_json: bool = False
+    as_midi: bool = False
+    force: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def warn(self, message: str) -> None:
+        """Print `m4m CMD: warning: message` on standard error, unless the run is quiet."""
+        if not self.quiet:
+            self._tell(f"warning: {message}")
+
+    def say(self, message: str) -> None:
+        """Print `m4m CMD: message` on standard error if the run is verbose."""
+        if self.verbose:
+            self._tell(message)
+
+    def seed(self, value: str) -> int:
+        """The seed that `--seed` names: a whole number from 0, or one drawn now and printed for `random`."""
+        if value == "random":
+            import secrets
+
+            drawn = secrets.randbits(RANDOM_SEED_BITS)
+            self._tell(f"seed {drawn}")
+            return drawn
+        if not (value.isascii() and value.isdecimal()):
+            raise M4mError(f"--seed {value!r} is no seed", "give a whole number from 0, or random", USAGE)
+        return int(value)
+
+    def read(self, *, music_out: bool = True) -> "Reading":
+        """The music of FILE or standard input; prints the reader's warnings.
+
+        Raises M4mError with status 2 if no FILE was given and standard input is a terminal, and, if music is to be
+        written (`music_out`), if that would be MIDI on a terminal: told before the work, not after it.
+        """
+        from m4mcli.score.read import read_score, read_source
+
+        if self.file is None and sys.stdin is not None and sys.stdin.isatty():
+            usage = f"m4m {self.command} [OPTIONS] [FILE]"
+            raise M4mError("no FILE, and standard input is a terminal", f"usage: {usage} (-h for help)", USAGE)
+        if self.as_json and self.as_midi:
+            raise M4mError("--json and --midi exclude each other", "give one of them", USAGE)
+        source, name = read_source(None if self.file in (None, "-") else self.file)
+        reading = read_score(source, name)
+        for warning in reading.warnings:
+            self.warn(warning)
+        to_terminal = self.output == "-" and sys.stdout is not None and sys.stdout.isatty()
+        if music_out and to_terminal and not self.force and self.kind(reading) == "midi":
+            raise M4mError(
+                "MIDI is not written to a terminal", "redirect with > out.mid, use -o FILE, or --json", USAGE
+            )
+        return reading
+
+    def kind(self, reading: "Reading") -> Kind:
+        """The kind of the output: as `--json`, `--midi` or the suffix of `-o` say, else that of the input."""
+        if self.as_json or self.as_midi:
+            return "json" if self.as_json else "midi"
+        suffix = PurePath(self.output).suffix.lower()
+        return SUFFIXES.get(suffix, reading.kind)
+
+    def write_score(self, reading: "Reading", score: "Score") -> None:
+        """Write a score whose notes are not those of the reading."""
+        from m4mcli.score.json_form import score_to_json
+        from m4mcli.score.write import score_to_midi
+
+        self.write(score_to_json(score) if self.kind(reading) == "json" else score_to_midi(score))
+
+    def write_added(self, reading: "Reading", tracks: Sequence["Track"], *, only: bool = False) -> None:
+        """Write what was read with `tracks` added: every event of a MIDI input stays as it was.
+
+        With `only` the new tracks are written alone, under the tempi and signatures of the input.
+        """
+        from dataclasses import replace
+
+        from m4mcli.score.write import append_tracks
+
+        score = reading.score
+        whole = replace(score, tracks=tuple(tracks) if only else (*score.tracks, *tracks))
+        if only or reading.midi is None or self.kind(reading) == "json":
+            self.write_score(reading, whole)
+        else:
+            self.write(append_tracks(reading.midi, tuple(tracks)))
+
+    def write(self, data: bytes | str) -> None:
+        """Write a finished result: MIDI as bytes, anything else as text."""
+        from m4mcli.score.write import write_output
+
+        write_output(data, None if self.output == "-" else self.output, force=self.force)
+
+    def complain(self, error: Exception) -> None:
+        """Print one failure of several, when the run goes on after it."""
+        self._tell(str(error))
+
+    def _tell(self, message: str) -> None:
+        print(printable(f"m4m {self.command}: {message}"), file=sys.stderr)

@@ -1,0 +1,133 @@
+"""The one door in: bytes from a file or stdin become a `Score`, whatever they are and however odd.
+
+MIDI, MIDI in a RIFF wrapper and m4m JSON are told apart by content, never by name. The same bytes give the same
+result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it cannot read it
+refuses in one line.
+"""
+
+import errno
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from m4mcli.errors import USAGE, M4mError
+from m4mcli.score.container import (
+    AGAIN,
+    MAX_BYTES,
+    MAX_NOTES,
+    MAX_QUARTERS,
+    Container,
+    open_container,
+    recognise,
+)
+from m4mcli.score.json_form import score_from_json
+from m4mcli.score.midi_form import score_from_events
+from m4mcli.score.score import Score
+from m4mcli.score.walk import MAX_EVENTS, DamagedTrackError, Events, walk_track
+
+STDIN = "stdin"
+ALIKE = 3
+"""How many warnings of one name are told before the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came in: the piece, its kind, the warnings, and the mended MIDI bytes that lossless writing starts from.
+
+    `midi` is None for JSON. It holds every event that came in; a file without fault is byte for byte as it was.
+    """
+
+    score: Score
+    midi: bytes | None
+    kind: Literal["midi", "json"]
+    warnings: tuple[str, ...]
+
+
+def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, str]:
+    """The bytes of the file `path` (stdin where it is None or `-`) and its name for messages.
+
+    Raises M4mError when it cannot be read or holds more than `max_bytes`; with status 2 when stdin is a terminal.
+    """
+    if path is None or path == "-":
+        if sys.stdin is None:
+            raise M4mError(f"{STDIN}: closed", "name a FILE or pipe one in", USAGE)
+        if sys.stdin.isatty():
+            raise M4mError("no input", "name a FILE or pipe one in", USAGE)
+        return _limited(sys.stdin.buffer, STDIN, max_bytes), STDIN
+    try:
+        with Path(path).open("rb") as source:
+            return _limited(source, path, max_bytes), path
+    except ValueError as error:
+        raise M4mError(f"{path!a}: not a file name") from error
+    except OSError as error:
+        raise M4mError(f"{path}: {_reason(error)}") from error
+
+
+def _limited(source: IO[bytes], name: str, max_bytes: int) -> bytes:
+    try:
+        data = source.read(max_bytes + 1)
+    except OSError as error:
+        raise M4mError(f"{name}: {_reason(error)}") from error
+    if len(data) > max_bytes:
+        raise M4mError(f"{name}: larger than {max_bytes / (1 << 20):g} MiB", "is it music?")
+    return data
+
+
+def _reason(error: OSError) -> str:
+    known = {errno.ENOENT: "no such file", errno.EISDIR: "is a directory", errno.EACCES: "permission denied"}
+    number = error.errno or 0
+    return known.get(number) or (os.strerror(number).lower() if number else str(error))
+
+
+def read_score(data: bytes, name: str) -> Reading:
+    """The piece in `data`; `name` is used in messages.
+
+    Bounds: 40,000 quarter notes, 1,000,000 notes, 1,024 tracks, 4,000,000 events. A piece without notes is read like
+    any other. Raises M4mError for what is neither MIDI nor m4m JSON, is damaged, or goes beyond the bounds.
+    """
+    if recognise(data, name) == "json":
+        try:
+            return Reading(score_from_json(data.decode("utf-8-sig")), None, "json", ())
+        except UnicodeDecodeError as error:
+            raise M4mError(f"{name}: JSON that is not UTF-8 (byte {error.start})", AGAIN) from error
+        except M4mError as error:
+            raise M4mError(f"{name}: {error.message}", error.hint, error.status) from error
+    container = open_container(data, name)
+    tracks = walk_container(container, name)
+    score, oddities = score_from_events(container.tpq, tracks, parallel=container.format != 2)
+    mended = container.with_tracks(tuple(track.chunk for track in tracks))
+    warnings = [*container.warnings, *(w for track in tracks for w in track.warnings), *oddities]
+    return Reading(score, mended.to_bytes(), "midi", _folded(warnings))
+
+
+def walk_container(container: Container, name: str) -> list[Events]:
+    """The events of every track of a MIDI file, within the bounds of `read_score`; `name` is used in messages."""
+    tracks: list[Events] = []
+    budget, notes = MAX_EVENTS, 0
+    for number, chunk in enumerate(container.tracks, 1):
+        try:
+            found = walk_track(chunk, number, MAX_QUARTERS * container.tpq, budget)
+        except DamagedTrackError as error:
+            raise M4mError(f"{name}: track {number} has {error}", AGAIN) from error
+        budget -= found.count
+        notes += len(found.notes) // 6
+        if notes > MAX_NOTES:
+            raise M4mError(f"{name}: more than the {MAX_NOTES} notes that m4m reads", "split it first")
+        tracks.append(found)
+    return tracks
+
+
+def _folded(warnings: list[str]) -> tuple[str, ...]:
+    """At most ALIKE warnings of each name, then how many more there are."""
+    seen: Counter[str] = Counter()
+    told = []
+    for warning in warnings:
+        name = warning.partition(":")[0]
+        seen[name] += 1
+        if seen[name] <= ALIKE:
+            told.append(warning)
+    told += [f"{name}: {n - ALIKE} more like it" for name, n in seen.items() if n > ALIKE]
+    return tuple(told)

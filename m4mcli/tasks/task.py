@@ -1,0 +1,52 @@
+"""The task table: what each task reads, what it writes, under which rules and with which defaults. Data, not code."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from m4mcli.generation.rules import Rules
+from m4mcli.generation.sampling import Sampling
+
+Choice = Literal["consensus", "likelihood"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: its name, which finds its model, and how its part is written.
+
+    `condition` says which tracks are given, `target` which part is written; `program` plays it unless told otherwise;
+    `best_of` samples are written for each answer and one is chosen by `choice`.
+    """
+
+    name: str
+    condition: Literal["melody", "all", "none"]
+    target: Literal["chords", "all"]
+    rules: Rules
+    sampling: Sampling
+    best_of: int = 1
+    choice: Choice = "consensus"
+    track_name: str = ""
+    program: int = 0
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            name="harmonize",
+            condition="melody",
+            target="chords",
+            rules=Rules(instruments=(0,), at_most=6, at_least=3, chords=True, continuous=True),
+            sampling=Sampling(temperature=0.7, top_p=0.95),
+            best_of=8,
+            track_name="Chords",
+        ),
+        Task(
+            name="continue",
+            condition="none",
+            target="all",
+            rules=Rules(),
+            sampling=Sampling(temperature=0.95, top_p=0.95),
+            choice="likelihood",
+        ),
+    )
+}
