@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "quantize info evaluate completions help --help --version"
+        _m4m_words "quantize info evaluate completions harmonize continue help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -38,12 +38,45 @@ _m4m() {
         evaluate:--threads) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
         completions:-o|completions:--output) _m4m_files; return ;;
+        harmonize:--melody) :; return ;;
+        harmonize:--chords) :; return ;;
+        harmonize:--key) :; return ;;
+        harmonize:--per-bar) _m4m_words "1 2 4"; return ;;
+        harmonize:--prompt) _m4m_files; return ;;
+        harmonize:--program) :; return ;;
+        harmonize:--seed) :; return ;;
+        harmonize:--temperature) :; return ;;
+        harmonize:--top-p) :; return ;;
+        harmonize:--top-k) :; return ;;
+        harmonize:--best-of) :; return ;;
+        harmonize:--choose) _m4m_words "consensus likelihood"; return ;;
+        harmonize:-n|harmonize:--count) :; return ;;
+        harmonize:--out-dir) _m4m_folders; return ;;
+        harmonize:--chords-out) _m4m_files; return ;;
+        harmonize:--model) _m4m_folders; return ;;
+        harmonize:--device) _m4m_words "cpu cuda auto"; return ;;
+        harmonize:--threads) :; return ;;
+        harmonize:-o|harmonize:--output) _m4m_files; return ;;
+        continue:--bars) :; return ;;
+        continue:--instruments) :; return ;;
+        continue:--seed) :; return ;;
+        continue:--temperature) :; return ;;
+        continue:--top-p) :; return ;;
+        continue:--top-k) :; return ;;
+        continue:--min-p) :; return ;;
+        continue:--best-of) :; return ;;
+        continue:--model) _m4m_folders; return ;;
+        continue:--device) _m4m_words "cpu cuda auto"; return ;;
+        continue:--threads) :; return ;;
+        continue:-o|continue:--output) _m4m_files; return ;;
     esac
     case "${COMP_WORDS[1]}" in
         quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         evaluate) words="--pack --source --split --prompt-frames --samples --songs --seed --model --baselines --temperature --top-p --best-of --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         completions) words="-o --output -h --help" ;;
+        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        continue) words="--bars --instruments --seed --temperature --top-p --top-k --min-p --best-of --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
     case "${COMP_WORDS[1]}" in
@@ -51,6 +84,8 @@ _m4m() {
         info) _m4m_music ;;
         evaluate) _m4m_words "harmonize" ;;
         completions) _m4m_words "bash zsh fish" ;;
+        harmonize) _m4m_music ;;
+        continue) _m4m_music ;;
     esac
 }
 complete -o filenames -F _m4m m4m

@@ -1,0 +1,1 @@
+"""Writing music with a network: windows, rules, sampling, choice among samples."""

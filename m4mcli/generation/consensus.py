@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.harmony import chroma
-from m4mcli.generation.generate import Sample
+from m4mcli.generation.request import Sample
 
 
 def agreement(samples: list[Sample], length: int) -> NDArray[np.float64]:
     """(n, n) mean over frames of how far two samples agree: identical pitch classes, their overlap, the same bass.
 
-    The mean of the three, each 0..1; a minimum-Bayes-risk choice (Kumar and Byrne 2004) under this measure picks the sample
-    with the highest row mean.
+    The mean of the three, each 0..1; a minimum-Bayes-risk choice (Kumar and Byrne 2004) under this measure picks the
+    sample with the highest row mean.
     """
     pictures = [chroma(s.notes, length) for s in samples]
     out = np.zeros((len(samples), len(samples)))

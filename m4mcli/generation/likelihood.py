@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from m4mcli.frames.decisions import row_classes, target_rows
 from m4mcli.frames.fields import END
 from m4mcli.frames.frames import DRUMS
-from m4mcli.generation.generate import Piece, Request, Window
+from m4mcli.generation.request import Piece, Request
 from m4mcli.generation.sampling import log_softmax
+from m4mcli.generation.window import Window
 from m4mcli.models.network import Network
 
 

@@ -1,6 +1,7 @@
 """What may be written where: rules as data, and the masks they give, small pure functions over arrays.
 
-A mask is True where a value may be chosen. Rows are pieces of a batch; `last` is the note written before in the same frame.
+A mask is True where a value may be chosen; `last` is the note written before in the same frame. Within a frame notes
+come by instrument, then by pitch, upwards, as in what the network was trained on.
 """
 
 from dataclasses import dataclass, field
@@ -8,19 +9,25 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from m4mcli.errors import USAGE, M4mError
 from m4mcli.frames.fields import DURATIONS, END, MAX_NOTES, OCTAVES, SIZES, TONES
 from m4mcli.frames.frames import DRUMS
 
 Mask = NDArray[np.bool_]
 
 
+PITCH = np.arange(OCTAVES)[:, None] * 12 + np.arange(12)[None, :]
+"""(OCTAVES, 12) the pitch of each octave and pitch class."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """Constraints on a part.
 
-    `instruments` that may play; `lowest`..`highest` pitch of pitched notes; `drum_sounds` that may be hit; `at_most` and
-    `at_least` notes where anything begins; `chords`: each frame's notes are one chord in close position above its bass, whose
-    octave is `bass_octave`; `continuous`: something always sounds from the first note on.
+    `instruments` that may play; `lowest`..`highest` pitch of pitched notes; `drum_sounds` that may be hit; `at_most`
+    and `at_least` notes where anything begins; `chords`: each frame's notes are one chord in close position above its
+    bass, whose octave is `bass_octave`; `continuous`: something always sounds from the first note on. Raises M4mError
+    where no frame could hold `at_least` notes.
     """
 
     instruments: tuple[int, ...] = tuple(range(END))
@@ -33,15 +40,22 @@ class Rules:
     bass_octave: int = 3
     continuous: bool = False
     tables: dict[str, Mask] = field(init=False, repr=False, compare=False)
+    room_after: NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         allowed = np.zeros(SIZES[0], bool)
         allowed[list(self.instruments)] = True
         drums = np.zeros(TONES, bool)
         drums[[12 + s for s in self.drum_sounds]] = True
-        pitch = np.arange(OCTAVES)[:, None] * 12 + np.arange(12)[None, :]
-        in_range = (pitch >= self.lowest) & (pitch <= min(self.highest, 127))
+        in_range = (PITCH >= self.lowest) & (PITCH <= min(self.highest, 127))
         object.__setattr__(self, "tables", {"instruments": allowed, "drums": drums, "range": in_range})
+        room = np.where(np.arange(SIZES[0]) == DRUMS, drums.sum(), in_range.sum()) * allowed
+        after = room.sum() - np.cumsum(room)
+        object.__setattr__(self, "room_after", after * (not self.chords))
+        if not 1 <= self.at_least <= self.at_most:
+            raise M4mError(f"at least {self.at_least} notes and at most {self.at_most} in a frame", status=USAGE)
+        if not instrument_mask(self, Last(), must_begin=True, may_begin=True)[:END].any():
+            raise M4mError("these rules leave nothing to play", "allow more instruments or a wider range", USAGE)
 
 
 @dataclass(frozen=True)
@@ -54,18 +68,35 @@ class Last:
     count: int = 0
 
 
+def enough_above(left: Mask, wanted: int, reach: int = 128) -> Mask:
+    """Of what is left, what has `wanted` more of it above, fewer than `reach` higher. The array is in rising order."""
+    flat = left.reshape(-1)
+    upto = np.concatenate(([0], np.cumsum(flat)))
+    index = np.arange(len(flat))
+    above = upto[np.minimum(index + reach, len(flat))] - upto[index + 1]
+    kept: Mask = left & (above >= wanted).reshape(left.shape)
+    return kept
+
+
+def wanted_after(rules: Rules, last: Last, instrument: int) -> int:
+    """How many notes of an instrument must at least follow the next one, for the frame to come to `at_least`."""
+    return max(0, rules.at_least - last.count - 1 - int(rules.room_after[instrument]))
+
+
 def pitches_left(rules: Rules, last: Last, instrument: int) -> Mask:
-    """(OCTAVES, 12) pitches that a pitched instrument may play next: in range, above what it played before."""
-    pitch = np.arange(OCTAVES)[:, None] * 12 + np.arange(12)[None, :]
+    """(OCTAVES, 12) pitches that a pitched instrument may play next.
+
+    In range, above what it played before, and not so high that no room is left for the notes that must follow.
+    """
+    wanted = wanted_after(rules, last, instrument)
     left: Mask = rules.tables["range"].copy()
+    if rules.chords and last.count == 0:
+        return enough_above(left, wanted, 12) & (PITCH // 12 == rules.bass_octave)
     if rules.chords:
-        if last.count == 0:
-            left &= pitch // 12 == rules.bass_octave
-        else:
-            left &= (pitch > last.pitch) & (pitch < last.first_pitch + 12)
+        left &= (PITCH > last.pitch) & (PITCH < last.first_pitch + 12)
     elif instrument == last.instrument:
-        left &= pitch > last.pitch
-    return left
+        left &= PITCH > last.pitch
+    return enough_above(left, wanted)
 
 
 def drums_left(rules: Rules, last: Last) -> Mask:
@@ -73,29 +104,37 @@ def drums_left(rules: Rules, last: Last) -> Mask:
     left: Mask = rules.tables["drums"].copy()
     if last.instrument == DRUMS:
         left[: 12 + last.pitch + 1] = False
-    return left
+    return enough_above(left, wanted_after(rules, last, DRUMS))
 
 
 def instrument_mask(rules: Rules, last: Last, *, must_begin: bool, may_begin: bool) -> Mask:
-    """(130,) instruments that may play next, and END. Instruments come in order; each must have a pitch left to play.
+    """(130,) instruments that may play next, and END. Each must have something left to play.
 
     `must_begin`: the frame may not stay empty; `may_begin`: it may hold onsets at all.
     """
     mask = np.zeros(SIZES[0], bool)
-    enough = last.count >= rules.at_least if last.count else not must_begin
-    mask[END] = enough
+    mask[END] = last.count >= rules.at_least if last.count else not must_begin
     if may_begin and last.count < rules.at_most:
         mask |= rules.tables["instruments"]
         mask[: max(last.instrument, 0)] = False
         if rules.chords and last.count:
-            mask[[i for i in rules.instruments if i != last.instrument]] = False
-        for instrument in {last.instrument, DRUMS} & set(np.flatnonzero(mask).tolist()):
-            if not tone_mask(rules, last, int(instrument)).any():
-                mask[instrument] = False
-        if not rules.tables["range"].any():
-            mask[:DRUMS] = False
+            mask[last.instrument + 1 : END] = False
+        mask[:DRUMS] &= _pitched(rules, last)
+        if mask[DRUMS]:
+            mask[DRUMS] = drums_left(rules, last).any() and not rules.chords
     if not mask.any():
         mask[END] = True
+    return mask
+
+
+def _pitched(rules: Rules, last: Last) -> Mask:
+    """(128,) pitched instruments that have a pitch left to play."""
+    if rules.chords:
+        return np.full(DRUMS, pitches_left(rules, last, 0).any())
+    wanted = np.maximum(0, rules.at_least - last.count - 1 - rules.room_after[:DRUMS])
+    mask: Mask = rules.tables["range"].sum() > wanted
+    if 0 <= last.instrument < DRUMS:
+        mask[last.instrument] = pitches_left(rules, last, last.instrument).any()
     return mask
 
 
@@ -120,6 +159,6 @@ def octave_mask(rules: Rules, last: Last, instrument: int, tone: int) -> Mask:
 
 def duration_mask(frames_left: int) -> Mask:
     """(16,) durations that end within the music; the shortest always may be chosen."""
-    mask: Mask = frames_left >= DURATIONS
+    mask: Mask = np.asarray(frames_left >= DURATIONS)
     mask[0] = True
     return mask

@@ -13,8 +13,8 @@ class Sampling:
     """How choices are made.
 
     `temperature` divides the logits (0: always the likeliest). `top_k` keeps the k likeliest values (a count; 0: all).
-    `top_p` keeps the likeliest values that together hold this share of the probability. `min_p` drops values less likely than
-    this share of the likeliest one's probability.
+    `top_p` keeps the likeliest values that together hold this share of the probability. `min_p` drops values less
+    likely than this share of the likeliest one's probability.
     """
 
     temperature: float = 1.0
@@ -77,5 +77,6 @@ def choose(
         p = np.where(kept(heated, sampling), np.exp(heated), 0.0)
         ladder = np.cumsum(p, axis=-1)
         value = (ladder <= uniforms[:, None] * ladder[:, -1:]).sum(axis=-1)
-        value = np.minimum(value, p.shape[-1] - 1)
+        # A number next to 1 times the sum may round to the sum.
+        value = np.minimum(value, p.shape[-1] - 1 - (p[:, ::-1] > 0).argmax(axis=-1))
     return value, np.take_along_axis(log_p, value[:, None], axis=-1)[:, 0]

@@ -7,8 +7,9 @@ A tune is a line of `PITCH:EIGHTHS`; `|` is for the reader's eye.
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from m4mcli.manual.generated import ROOT, finish
+from m4mcli.manual.generated import finish
 from m4mcli.score.score import KeySignature, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 from m4mcli.theory.keys import parse_pitch_class
@@ -80,11 +81,11 @@ def played() -> Score:
 EXAMPLES = {"greensleeves": greensleeves, "ode-to-joy": ode_to_joy, "played": played}
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the example files, or check them; returns the exit status."""
-    folder = ROOT / "commands" / "examples"
-    return finish({folder / f"{name}.mid": score_to_midi(make()) for name, make in EXAMPLES.items()}, arguments)
+def main(arguments: Sequence[str], root: Path) -> int:
+    """Write the example files in the checkout `root`, or check them; returns the exit status."""
+    wanted = {f"commands/examples/{name}.mid": score_to_midi(make()) for name, make in EXAMPLES.items()}
+    return finish(root, wanted, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], Path()))

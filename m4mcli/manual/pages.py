@@ -1,18 +1,18 @@
 """The synopsis and the table of options in the manual pages `commands/*.md`, from the command tree.
 
 `python -m m4mcli.manual.pages` rewrites what stands between the markers `<!-- generated: NAME -->` and `<!-- end -->`;
-with `--check` it only says whether that is current (status 1 if not). A command without a page gets an error, not a
-page: the rest of it is written by hand.
+with `--check` it only says whether that is current (status 1 if not). For a command without a page
+one with nothing but these blocks is made: the rest is written by hand.
 """
 
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from m4mcli.cli import COMMANDS
 from m4mcli.command_tree import Page, Parameter, pages
-from m4mcli.errors import M4mError
-from m4mcli.manual.generated import ROOT, finish
+from m4mcli.manual.generated import finish
 
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -32,11 +32,10 @@ BLOCKS = {"synopsis": synopsis, "options": options}
 
 
 def filled(text: str, page: Page) -> str:
-    """The page's text with its generated blocks made anew. Raises M4mError if one of BLOCKS is missing."""
-    missing = set(BLOCKS) - {match[2] for match in BLOCK.finditer(text)}
-    if missing:
-        raise M4mError(f"commands/{page.name}.md has no block {', '.join(sorted(missing))}", "see commands/quantize.md")
-    return BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]](page)}{match[3]}", text)
+    """The text of a manual page with its generated blocks made anew; blocks that it lacks are put at its end."""
+    found = {match[2] for match in BLOCK.finditer(text)}
+    lacking = "".join(f"\n<!-- generated: {name} -->\n<!-- end -->\n" for name in BLOCKS if name not in found)
+    return BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]](page)}{match[3]}", text + lacking)
 
 
 def _shown(parameter: Parameter) -> str:
@@ -49,16 +48,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write or check the generated parts of every page; returns the exit status."""
+def main(arguments: Sequence[str], root: Path) -> int:
+    """Write or check the generated parts of every page in the checkout `root`; returns the exit status."""
     wanted = {}
     for page in pages(COMMANDS):
-        path = ROOT / "commands" / f"{page.name}.md"
-        if not path.exists():
-            raise M4mError(f"commands/{page.name}.md is missing", "every command has a page")
-        wanted[path] = filled(path.read_text("utf-8"), page).encode()
-    return finish(wanted, arguments)
+        name = f"commands/{page.name}.md"
+        text = (root / name).read_text("utf-8") if (root / name).exists() else f"# m4m {page.name}\n\n{page.summary}\n"
+        wanted[name] = filled(text, page).encode()
+    return finish(root, wanted, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], Path()))

@@ -47,11 +47,20 @@ class Network(Protocol):
     def shape(self) -> Shape:
         """Sizes."""
 
-    def encode(self, notes: Integers, metre: Integers, position: Integers) -> Floats:
-        """What the reference adds to each frame: (B, F, width)."""
+    def encode(self, notes: Integers, metre: Integers, position: Integers) -> tuple[Floats, ...]:
+        """What the reference gives to the target; notes (B, F, S, 5), metre (B, F, 3), position (B, F).
 
-    def frame_step(self, inputs: FrameInputs, past: tuple[Floats, ...]) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
+        In the aligned form one array (B, F, width) to add to the target's frames, in the cross form keys and values
+        (B, heads, F, size) of each layer.
+        """
+
+    def frame_step(
+        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values.
+
+        `memory` is what `encode` gives in the cross form; without it nothing is given.
+        """
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats

@@ -25,6 +25,11 @@ class ModelFolder:
         """The folder's name."""
         return self.path.name
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks it can do: its own, and those that it has adapters for."""
+        return (*([self.facts["task"]] if "task" in self.facts else []), *self.facts.get("adapters", {}))
+
 
 def search_path() -> list[Path]:
     """Folders that hold models, first wins: $M4M_MODELS, the installed package's, the checkout's."""
@@ -44,7 +49,7 @@ def available() -> dict[str, Path]:
 
 
 def find_model(name: str | None, task: str) -> ModelFolder:
-    """A model by folder path or name; without one the model that ships for the task. Raises M4mError."""
+    """A model by folder path or name; without one the first that is found for the task. Raises M4mError."""
     models = available()
     if name is not None:
         path = Path(name) if (Path(name) / "model.json").is_file() else models.get(name)
@@ -53,7 +58,7 @@ def find_model(name: str | None, task: str) -> ModelFolder:
         return read_model(path)
     for path in models.values():
         model = read_model(path)
-        if model.facts.get("task") == task:
+        if task in model.tasks:
             return model
     raise M4mError(f"no model for {task} found", "install m4m with its models, or set M4M_MODELS")
 

@@ -10,11 +10,12 @@ from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.models.registry import ModelFolder, verify
 
 Device = Literal["cpu", "cuda", "auto"]
-GRAPHS = ("encoder", "frame_step", "note_step")
+ENCODED = ("aligned", "cross")
+"""Forms of alignment in which a graph of its own reads the reference."""
 
 
 def open_session(path: Path, device: Device, threads: int) -> Any:
-    """An InferenceSession that really runs on the device. Raises M4mError where the file or the device is not usable."""
+    """An InferenceSession that really runs on the device. Raises M4mError where the file or device is not usable."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -36,19 +37,58 @@ def open_session(path: Path, device: Device, threads: int) -> Any:
     return session
 
 
-class OnnxNetwork:
-    """A Network (m4mcli.models.network) computed by ONNX Runtime."""
+def read_adapter(path: Path, wanted: dict[str, tuple[int | str, ...]]) -> dict[str, Floats]:
+    """An adapter's arrays from an .npz file, as fp32. Raises M4mError where they are not the ones wanted.
 
-    def __init__(self, model: ModelFolder, device: Device = "cpu", threads: int = 1) -> None:
+    `wanted` gives the sizes of each array by name; a size that is a word (the rank) is free.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name].astype(np.float32) for name in stored.files}
+    except (OSError, ValueError, EOFError, KeyError) as e:
+        raise M4mError(f"{path}: not a readable adapter: {e}") from e
+    if not wanted:
+        raise M4mError(f"{path}: this model takes no adapter", "export it with --adapter")
+    fits = arrays.keys() == wanted.keys() and all(
+        len(arrays[name].shape) == len(sizes)
+        and all(isinstance(n, str) or n == m for n, m in zip(sizes, arrays[name].shape, strict=True))
+        for name, sizes in wanted.items()
+    )
+    if not fits:
+        raise M4mError(f"{path}: an adapter of another model")
+    return arrays
+
+
+class OnnxNetwork:
+    """A Network (m4mcli.models.network) computed by ONNX Runtime.
+
+    `adapter` names the task whose adapter is put on; without it the folder's own network runs.
+    """
+
+    def __init__(
+        self, model: ModelFolder, device: Device = "cpu", threads: int = 1, adapter: str | Path | None = None
+    ) -> None:
         verify(model.path)
         n = model.facts["network"]
-        self._shape = Shape(
-            n["width"], n["layers"], n["heads"], n["circle"], n["alignment"], model.facts["window"]
-        )
-        names = GRAPHS if self._shape.alignment == "aligned" else GRAPHS[1:]
-        self._sessions = {
-            name: open_session(model.path / f"{name}.onnx", device, threads) for name in names
+        known = model.facts.get("adapters", {})
+        told = known.get(adapter, {}) if isinstance(adapter, str) else {}
+        if isinstance(adapter, str) and not told:
+            raise M4mError(f"{model.path}: no adapter for {adapter}", f"it has: {', '.join(known) or 'none'}")
+        form = told.get("alignment", n["alignment"])
+        self._shape = Shape(n["width"], n["layers"], n["heads"], n["circle"], form, model.facts["window"])
+        names = [*(["encoder"] if form in ENCODED else []), "frame_step", "note_step"]
+        self._sessions = {name: open_session(model.path / f"{name}.onnx", device, threads) for name in names}
+        free = {i.name: tuple(i.shape) for i in self._sessions["frame_step"].get_inputs()}
+        wanted = {name: sizes for name, sizes in free.items() if name.startswith("adapter_")}
+        self._memory = {name: sizes for name, sizes in free.items() if name.startswith("memory_")}
+        # Arrays of rank 0 add nothing.
+        self._adapter = {
+            name: np.zeros([0 if isinstance(s, str) else s for s in sizes], np.float32)
+            for name, sizes in wanted.items()
         }
+        if adapter is not None:
+            path = model.path / told["file"] if isinstance(adapter, str) else adapter
+            self._adapter = read_adapter(path, wanted)
 
     @property
     def shape(self) -> Shape:
@@ -60,17 +100,28 @@ class OnnxNetwork:
         """The execution provider that the sessions really got."""
         return str(self._sessions["frame_step"].get_providers()[0])
 
-    def encode(self, notes: Integers, metre: Integers, position: Integers) -> Floats:
-        """What the reference adds to each frame: (B, F, width)."""
-        inputs = {"notes": notes, "metre": metre, "position": position}
-        (out,) = self._sessions["encoder"].run(None, inputs)
-        return np.asarray(out)
+    def encode(self, notes: Integers, metre: Integers, position: Integers) -> tuple[Floats, ...]:
+        """What the reference gives to the target: see Network."""
+        feeds = {"notes": notes, "metre": metre, "position": position}
+        adapter = self._adapter if self._shape.alignment == "cross" else {}
+        return tuple(self._sessions["encoder"].run(None, feeds | adapter))
 
-    def frame_step(self, inputs: FrameInputs, past: tuple[Floats, ...]) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+    def frame_step(
+        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
         """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
-        feeds = dict(vars(inputs)) | {f"past_{i}": p for i, p in enumerate(past)}
+        feeds = dict(vars(inputs)) | {f"past_{i}": p for i, p in enumerate(past)} | self._adapter
+        if self._memory and not memory:
+            memory = tuple(self._nothing(sizes, len(inputs.kind)) for sizes in self._memory.values())
+        feeds |= {f"memory_{i}": m for i, m in enumerate(memory)}
         hidden, circles, *present = self._sessions["frame_step"].run(None, feeds)
         return hidden, circles, tuple(present)
+
+    @staticmethod
+    def _nothing(sizes: tuple[int | str, ...], batch: int) -> Floats:
+        """One frame of memory that adds nothing, its values being zero: attention over no frames has no value."""
+        _, heads, _, size = sizes
+        return np.zeros((batch, int(heads), 1, int(size)), np.float32)
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
@@ -85,3 +136,9 @@ class OnnxNetwork:
         }
         first, tone, octave, duration = self._sessions["note_step"].run(None, inputs)
         return first, tone, octave, duration
+
+
+def open_network(model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
+    """A model's network as it does a task: with the task's adapter where the model has one for it."""
+    adapter = task if task in model.facts.get("adapters", {}) else None
+    return OnnxNetwork(model, device, threads, adapter)

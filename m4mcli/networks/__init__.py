@@ -1,0 +1,1 @@
+"""The network in torch: layers, foundation, objective, adapters, step functions."""

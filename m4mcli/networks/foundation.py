@@ -5,13 +5,10 @@
     harmony pictures of frame t --circle------+                                           |
     reference (aligned encoder, prefix, cross attention) --+       pitch-class logits <---+-- circle
 
-A frame's vector is a sum over its notes, so it depends neither on their order nor on padding. The note decoder's state is
-a sum over the notes already written in the frame, so it needs no cache. Pitch classes get their logits from the canonical
-key *and* from a path that is equivariant to transposition.
+A frame's vector is a sum over its notes, so it depends neither on their order nor on padding. The note decoder's state
+is a sum over the notes already written in the frame, so it needs no cache. Pitch classes get their logits from the
+canonical key *and* from a path that is equivariant to transposition.
 """
-
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,30 +16,11 @@ from torch.nn import functional as F
 
 from m4mcli.frames.fields import SIZES, UNKNOWN_METRE
 from m4mcli.frames.harmony import FEATURES
+from m4mcli.networks.config import FoundationConfig
 from m4mcli.networks.layers import Adapter, Block, CircleLinear, Residual, initialise
 
-Alignment = Literal["none", "aligned", "self", "cross"]
 TARGET, REFERENCE = 0, 1
-
-
-@dataclass(frozen=True)
-class FoundationConfig:
-    """Sizes of the network. `width` of the global part, `note_width` of the note decoder, `circle` channels."""
-
-    width: int = 192
-    layers: int = 3
-    heads: int = 6
-    encoder_layers: int = 4
-    note_width: int = 192
-    note_layers: int = 2
-    circle: int = 40
-    cross_rank: int = 64
-    dropout: float = 0.1
-    alignment: Alignment = "aligned"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The sizes as plain values, for a checkpoint."""
-        return asdict(self)
+"""Streams: what is written, and what is given."""
 
 
 class NoteEmbedding(nn.Module):

@@ -57,7 +57,22 @@ def delayed(x: Tensor, first: Tensor) -> Tensor:
     return torch.cat((first.to(x.dtype).expand(x.shape[0], 1, -1), x[:, :-1]), dim=1)
 
 
-def hidden_states(model: Foundation, batch: TensorBatch, adapters: list[Adapter] | None = None) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Streams:
+    """What the forms of alignment work on: frame vectors of target and reference, metre vectors, frame numbers.
+
+    All (batch, length, width) but `position`, (batch, length). The reference is zeros where nothing is given.
+    """
+
+    target: Tensor
+    reference: Tensor
+    metre: Tensor
+    position: Tensor
+
+
+def hidden_states(
+    model: Foundation, batch: TensorBatch, adapters: list[Adapter] | None = None
+) -> tuple[Tensor, Tensor]:
     """Hidden state of every frame (B, T, width) and its circle (B, T, 12, circle)."""
     size, length = batch.valid.shape
     position = torch.arange(length, device=batch.valid.device).expand(size, length)
@@ -65,32 +80,50 @@ def hidden_states(model: Foundation, batch: TensorBatch, adapters: list[Adapter]
     history = torch.where(batch.known[..., None], history, model.hidden_history.to(history.dtype))
     circles = model.circles(batch.harmony)
     metre = model.metre_vectors(batch.metre)
-    stream = model.stream.weight
-    x = delayed(history, model.start) + metre + model.from_circle(circles.flatten(-2)) + stream[TARGET]
+    target = (
+        delayed(history, model.start) + metre + model.from_circle(circles.flatten(-2)) + model.stream.weight[TARGET]
+    )
     form = model.config.alignment
     if form == "none":
-        return model.run(x, position, None, adapters=adapters, causal=True)[0], circles
+        return model.run(target, position, None, adapters=adapters, causal=True)[0], circles
     reference = frame_vectors(model, batch.reference_frame, batch.reference_fields, size, length)
+    streams = Streams(target, reference, metre, position)
+    return FORMS[form](model, batch, streams, adapters), circles
+
+
+def _aligned(model: Foundation, batch: TensorBatch, s: Streams, adapters: list[Adapter] | None) -> Tensor:
+    """The reference through an encoder of its own, added frame by frame."""
+    encoded = model.encode(s.reference, batch.metre, s.position, batch.valid[:, None, None, :])
+    encoded = encoded * batch.told[:, None, None]
+    x = s.target + model.injected(encoded, delayed(encoded, torch.zeros_like(encoded[0, 0])))
+    return model.run(x, s.position, None, adapters=adapters, causal=True)[0]
+
+
+def _prefixed(model: Foundation, batch: TensorBatch, s: Streams, adapters: list[Adapter] | None) -> Tensor:
+    """The reference in front of the target, in one run, at the same frame numbers."""
+    length = s.position.shape[1]
+    prefix = (s.reference + s.metre + model.stream.weight[REFERENCE]) * batch.told[:, None, None]
+    order = torch.arange(2 * length, device=prefix.device)
+    seen = torch.cat((batch.valid & batch.told[:, None], torch.ones_like(batch.valid)), dim=1)
+    # A position that may see nothing sees itself: attention over nothing has no value.
+    mask = (order[:, None] >= order[None, :]) & (seen[:, None, None, :] | (order[:, None] == order[None, :]))
+    position = torch.cat((s.position, s.position), dim=1)
+    out, _, _ = model.run(torch.cat((prefix, s.target), dim=1), position, mask, adapters=adapters)
+    return out[:, length:]
+
+
+def _crossed(model: Foundation, batch: TensorBatch, s: Streams, adapters: list[Adapter] | None) -> Tensor:
+    """The reference in a run of its own, each layer of which the target's attends to. Nothing given adds nothing."""
+    prefix = s.reference + s.metre + model.stream.weight[REFERENCE]
+    _, _, inputs = model.run(prefix, s.position, None, adapters=adapters, causal=True)
+    told = batch.told[:, None, None, None]
+    memory = [(keys, values * told) for keys, values in model.memory(inputs, s.position)]
     seen = batch.valid[:, None, None, :]
-    told = batch.told[:, None, None]
-    if form == "aligned":
-        encoded = model.encode(reference, batch.metre, position, seen) * told
-        x = x + model.injected(encoded, delayed(encoded, torch.zeros_like(encoded[0, 0])))
-        return model.run(x, position, None, adapters=adapters, causal=True)[0], circles
-    prefix = (reference + metre + stream[REFERENCE]) * told
-    if form == "self":
-        both = torch.cat((prefix, x), dim=1)
-        order = torch.arange(2 * length, device=x.device)
-        hide = torch.cat((batch.valid & batch.told[:, None], torch.ones_like(batch.valid)), dim=1)
-        mask = (order[:, None] >= order[None, :]) & (hide[:, None, None, :] | (order[:, None] == order[None, :]))
-        out, _, _ = model.run(both, torch.cat((position, position), dim=1), mask, adapters=adapters)
-        return out[:, length:], circles
-    _, _, inputs = model.run(prefix, position, None, adapters=adapters, causal=True)
-    memory = model.memory(inputs, position)
-    out, _, _ = model.run(
-        x, position, None, adapters=adapters, memory=memory, memory_mask=seen, causal=True
-    )
-    return out, circles
+    return model.run(s.target, s.position, None, adapters=adapters, memory=memory, memory_mask=seen, causal=True)[0]
+
+
+FORMS = {"aligned": _aligned, "self": _prefixed, "cross": _crossed}
+"""The forms of alignment: (model, batch, streams, adapters) -> hidden states of the target."""
 
 
 def field_losses(model: Foundation, batch: TensorBatch, adapters: list[Adapter] | None = None) -> FieldLosses:

@@ -1,8 +1,11 @@
 """The network as the step functions that generation calls: what is exported to ONNX, and runs in torch for comparison.
 
-    encoder     reference frames of a window              -> what the reference adds to each frame (aligned form)
-    frame_step  frames, past keys and values              -> hidden state and circle of each frame, present keys and values
-    note_step   hidden state, circle, what is written     -> logits of the four fields of the next note
+    encoder     reference frames of a window           -> what the reference adds to each frame (aligned form),
+                                                          or keys and values for each layer (cross form)
+    frame_step  frames, past keys and values           -> hidden states, circles, present keys and values
+    note_step   hidden state, circle, what is written  -> logits of the four fields of the next note
+
+In the self form frame_step reads the reference first, as frames of the stream REFERENCE, and the target behind them.
 
 Inputs are padded where training is packed; both give the same numbers. B pieces, F frames, S note slots, T past frames.
 """
@@ -10,8 +13,8 @@ Inputs are padded where training is packed; both give the same numbers. B pieces
 import torch
 from torch import Tensor, nn
 
+from m4mcli.networks.adapter import layered
 from m4mcli.networks.foundation import REFERENCE, TARGET, Foundation
-from m4mcli.networks.layers import Adapter
 
 FRAME, START, HIDDEN = 0, 1, 2
 """What a frame input is: the notes given, the start of the music, or a frame that is not told."""
@@ -20,7 +23,13 @@ FRAME, START, HIDDEN = 0, 1, 2
 def padded_vectors(model: Foundation, notes: Tensor) -> Tensor:
     """notes (B, F, S, 5), slots with instrument -1 empty -> frame vectors (B, F, width)."""
     used = (notes[..., :1] >= 0).to(torch.float32)
-    return (model.note(notes.clamp(min=0)) * used).sum(-2)
+    vectors: Tensor = (model.note(notes.clamp(min=0)) * used).sum(-2)
+    return vectors
+
+
+def paired(tensors: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of each layer in turn, as pairs."""
+    return [(tensors[i], tensors[i + 1]) for i in range(0, len(tensors), 2)]
 
 
 class EncoderStep(nn.Module):
@@ -37,24 +46,32 @@ class EncoderStep(nn.Module):
         return self.model.injected(x, before)
 
 
+class MemoryStep(nn.Module):
+    """The reference's run in the cross form."""
+
+    def __init__(self, model: Foundation) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, notes: Tensor, metre: Tensor, position: Tensor, adapter: list[Tensor]) -> tuple[Tensor, ...]:
+        """notes (B, F, S, 5), metre (B, F, 3), position (B, F) -> keys and values (B, heads, F, size) of each layer.
+
+        adapter: low-rank pairs as `m4mcli.networks.adapter.tensor_names` orders them, or nothing.
+        """
+        m = self.model
+        x = padded_vectors(m, notes) + m.metre_vectors(metre) + m.stream.weight[REFERENCE]
+        count = notes.shape[1]
+        order = torch.arange(count, device=x.device)
+        _, _, inputs = m.run(x, position, order[None, :] <= order[:, None], adapters=layered(adapter))
+        return tuple(t for pair in m.memory(inputs, position) for t in pair)
+
+
 class FrameStep(nn.Module):
     """Global decoder over new frames, given the past."""
 
-    def __init__(self, model: Foundation, adapter_names: tuple[str, ...] = ()) -> None:
+    def __init__(self, model: Foundation) -> None:
         super().__init__()
         self.model = model
-        self.adapter_names = adapter_names
-
-    def adapters(self, tensors: tuple[Tensor, ...]) -> list[Adapter] | None:
-        """Low-rank pairs per layer, from a flat tuple in the order layer, name, (a, b)."""
-        if not self.adapter_names:
-            return None
-        pairs = [(tensors[i], tensors[i + 1]) for i in range(0, len(tensors), 2)]
-        n = len(self.adapter_names)
-        return [
-            dict(zip(self.adapter_names, pairs[i * n : (i + 1) * n], strict=True))
-            for i in range(len(self.model.blocks))
-        ]
 
     def forward(
         self,
@@ -66,13 +83,15 @@ class FrameStep(nn.Module):
         position: Tensor,
         reference: Tensor,
         past: list[Tensor],
+        memory: list[Tensor],
         adapter: list[Tensor],
     ) -> tuple[Tensor, ...]:
         """Hidden states (B, F, width), circles (B, F, 12, circle), then present keys and values of each layer.
 
-        notes (B, F, S, 5) of the frame *before* each position; kind (B, F) of FRAME, START, HIDDEN; stream (B, F) of TARGET,
-        REFERENCE; metre (B, F, 3); harmony (B, F, 12, FEATURES); position (B, F); reference (B, F, width) from the encoder,
-        zeros where there is none; past: keys and values (B, heads, T, size) of each layer in turn.
+        notes (B, F, S, 5) of the frame *before* each position, or in the stream REFERENCE at it; kind (B, F) of FRAME,
+        START, HIDDEN; stream (B, F) of TARGET, REFERENCE; metre (B, F, 3); harmony (B, F, 12, FEATURES); position
+        (B, F); reference (B, F, width) from the encoder, zeros where there is none; past: keys and values
+        (B, heads, T, size) of each layer in turn; memory: those of the reference, or nothing; adapter: as MemoryStep.
         """
         m = self.model
         vectors = padded_vectors(m, notes)
@@ -81,11 +100,12 @@ class FrameStep(nn.Module):
         circles = m.circles(harmony)
         x = vectors + m.metre_vectors(metre) + m.stream(stream) + reference
         x = x + m.from_circle(circles.flatten(-2)) * (stream == TARGET)[..., None]
-        pairs = [(past[i], past[i + 1]) for i in range(0, len(past), 2)]
         before, new = past[0].shape[2], notes.shape[1]
         rows = torch.arange(new, device=x.device)[:, None] + before
         mask = torch.arange(before + new, device=x.device)[None, :] <= rows
-        hidden, present, _ = m.run(x, position, mask, pairs, self.adapters(tuple(adapter)))
+        hidden, present, _ = m.run(
+            x, position, mask, paired(past), layered(adapter), paired(memory) if memory else None
+        )
         return (hidden, circles, *[t for pair in present for t in pair])
 
 
@@ -99,10 +119,10 @@ class NoteStep(nn.Module):
     def forward(
         self, hidden: Tensor, circles: Tensor, notes: Tensor, chosen: Tensor, classes: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """hidden (B, 1, width), circles (B, 12, circle), notes (B, K, 4) written in this frame (instrument -1: empty slot),
-        chosen (B, 3) instrument, tone, octave of the note being written (-1: not yet), classes (B, 12, 3).
+        """Logits of instrument (B, 130), tone (B, 140), octave (B, 11), duration (B, 16).
 
-        Returns logits of instrument (B, 130), tone (B, 140), octave (B, 11), duration (B, 16).
+        hidden (B, 1, width), circles (B, 12, circle), notes (B, K, 4) written in this frame (instrument -1: empty
+        slot), chosen (B, 3) instrument, tone, octave of the note being written (-1: not yet), classes (B, 12, 3).
         """
         d = self.decoder
         used = (notes[..., :1] >= 0).to(torch.float32)
@@ -120,4 +140,4 @@ class NoteStep(nn.Module):
         return first, tone, octave, duration
 
 
-__all__ = ["FRAME", "HIDDEN", "REFERENCE", "START", "TARGET", "EncoderStep", "FrameStep", "NoteStep"]
+__all__ = ["FRAME", "HIDDEN", "REFERENCE", "START", "TARGET", "EncoderStep", "FrameStep", "MemoryStep", "NoteStep"]

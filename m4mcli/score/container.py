@@ -200,7 +200,7 @@ def _chunks(data: bytes, position: int, name: str) -> tuple[list[bytes], list[st
             continue
         if len(tracks) == MAX_TRACKS:
             raise M4mError(f"{name}: more than the {MAX_TRACKS} tracks that m4m reads", "split it first")
-        swallowed = data.find(END_OF_TRACK + b"MTrk", start, position)
+        swallowed = data.find(END_OF_TRACK + b"MTrk", start, position + 3)
         if swallowed >= 0:
             position = swallowed + len(END_OF_TRACK)
         if position < start + size:

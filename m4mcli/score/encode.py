@@ -52,9 +52,9 @@ def track_chunk(track: Track, channel: int, restored: Callable[[int], int] | Non
 
 def conductor_chunk(score: Score) -> bytes:
     """The body of the MIDI track of tempos, time and key signatures and markers."""
-    events = [(t.tick, FIRST, meta(TEMPO, t.microseconds.to_bytes(3, "big"))) for t in score.tempos]
+    events = [(t.tick, FIRST, meta(TEMPO, int(t.microseconds).to_bytes(3, "big"))) for t in score.tempos]
     for s in score.time_signatures:
-        payload = bytes((s.numerator, s.denominator.bit_length() - 1)) + CLOCKS_AND_32NDS
+        payload = bytes((s.numerator, int(s.denominator).bit_length() - 1)) + CLOCKS_AND_32NDS
         events.append((s.tick, FIRST, meta(TIME_SIGNATURE, payload)))
     events += [(k.tick, FIRST, meta(KEY_SIGNATURE, bytes((k.fifths & 0xFF, k.minor)))) for k in score.key_signatures]
     events += [(tick, WORDS, meta(MARKER, text.encode())) for tick, text in score.markers]

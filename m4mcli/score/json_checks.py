@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from m4mcli.errors import M4mError
 
-HINT = "the form is described in m4mcli/score/json_form.py and its JSON Schema"
+HINT = "the score form is described in commands/formats.md"
 
 Item = dict[str, Any]
 Row = tuple[Any, ...]

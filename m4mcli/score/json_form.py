@@ -66,7 +66,7 @@ def score_to_json(score: Score) -> str:
 def _track_text(track: Track) -> str:
     head = {"name": track.name, "program": track.program, "drums": track.is_drum}
     parts = [
-        json.dumps(head, ensure_ascii=False)[1:-1],
+        json.dumps(head, ensure_ascii=False, default=int)[1:-1],
         _listed("notes", _rows(track.notes)),
         _listed("controls", _rows(track.controls)),
         _listed("bends", _rows(track.bends)),
@@ -81,7 +81,7 @@ def _rows(array: NDArray[np.void]) -> Iterable[Item]:
 
 
 def _listed(key: str, items: Iterable[Item]) -> str:
-    lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
+    lines = ",\n".join(json.dumps(item, ensure_ascii=False, default=int) for item in items)
     return f'"{key}": [\n{lines}\n]' if lines else f'"{key}": []'
 
 

@@ -95,19 +95,19 @@ def decode_text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def known_programs(rows: Rows, programs: Programs, tick_column: int) -> Rows:
-    """The same rows (channel, program, ...) with every UNKNOWN program looked up at the row's tick."""
+def known_programs(rows: Rows, programs: Programs) -> Rows:
+    """The same rows (channel, program, tick, ...) with every UNKNOWN program looked up at the row's tick."""
     unknown = np.flatnonzero(rows[:, 1] == UNKNOWN)
     if not len(unknown):
         return rows
     rows = rows.copy()
-    rows[unknown, 1] = [programs.at(int(row[0]), int(row[tick_column])) for row in rows[unknown]]
+    rows[unknown, 1] = [programs.at(int(row[0]), int(row[2])) for row in rows[unknown]]
     return rows
 
 
 def note_rows(track: Events, programs: Programs) -> Rows:
     """The notes of a track as rows of (channel, program, onset, duration, pitch, velocity), programs known."""
-    return known_programs(np.array(track.notes, np.int64).reshape(-1, 6), programs, 2)
+    return known_programs(np.array(track.notes, np.int64).reshape(-1, 6), programs)
 
 
 def _parts_with_notes(track: Events, programs: Programs) -> list[Part]:
@@ -119,7 +119,7 @@ def _parts_with_notes(track: Events, programs: Programs) -> list[Part]:
 
 def _place(flat: Sequence[int], width: int, programs: Programs, parts: list[Part], homes: dict[int, Part]) -> None:
     """Give the controls (width 5) or bends (width 4) of one track to its `parts`, or to the channel's home."""
-    rows = known_programs(np.array(flat, np.int64).reshape(-1, width), programs, 2)
+    rows = known_programs(np.array(flat, np.int64).reshape(-1, width), programs)
     keys = rows[:, 0] * 256 + rows[:, 1]
     for key in np.unique(keys):
         channel, program = divmod(int(key), 256)

@@ -5,7 +5,6 @@ result. What the reader can mend it mends, saying so in a named warning (`unfini
 refuses in one line.
 """
 
-import errno
 import os
 import sys
 from collections import Counter
@@ -63,23 +62,22 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
     except ValueError as error:
         raise M4mError(f"{path!a}: not a file name") from error
     except OSError as error:
-        raise M4mError(f"{path}: {_reason(error)}") from error
+        raise M4mError(f"{path}: {reason(error)}") from error
 
 
 def _limited(source: IO[bytes], name: str, max_bytes: int) -> bytes:
     try:
         data = source.read(max_bytes + 1)
     except OSError as error:
-        raise M4mError(f"{name}: {_reason(error)}") from error
+        raise M4mError(f"{name}: {reason(error)}") from error
     if len(data) > max_bytes:
         raise M4mError(f"{name}: larger than {max_bytes / (1 << 20):g} MiB", "is it music?")
     return data
 
 
-def _reason(error: OSError) -> str:
-    known = {errno.ENOENT: "no such file", errno.EISDIR: "is a directory", errno.EACCES: "permission denied"}
-    number = error.errno or 0
-    return known.get(number) or (os.strerror(number).lower() if number else str(error))
+def reason(error: OSError) -> str:
+    """Why the system refused, in its own words, without the file's name."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def read_score(data: bytes, name: str) -> Reading:

@@ -4,6 +4,7 @@ Channels: drums on 10, every melodic part on a channel of its own while there ar
 same program, then on the one with the fewest notes, where the program is set anew before each onset.
 """
 
+import errno
 import os
 import secrets
 import stat
@@ -17,7 +18,7 @@ from m4mcli.errors import USAGE, M4mError
 from m4mcli.score.container import MAX_TPQ, Container, open_container
 from m4mcli.score.encode import conductor_chunk, track_chunk
 from m4mcli.score.midi_form import Programs, note_rows
-from m4mcli.score.read import walk_container
+from m4mcli.score.read import reason, walk_container
 from m4mcli.score.score import DRUM_CHANNEL, Score, Track
 
 STDOUT = "stdout"
@@ -117,11 +118,7 @@ def write_output(data: bytes | str, path: str | None, *, force: bool = False) ->
     except ValueError as error:
         raise M4mError(f"{path!a}: not a file name") from error
     except OSError as error:
-        raise M4mError(f"{path}: cannot write: {_reason(error)}") from error
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno).lower() if error.errno else str(error)
+        raise M4mError(f"{path}: cannot write: {reason(error)}") from error
 
 
 def _to_stdout(payload: bytes) -> None:
@@ -137,7 +134,7 @@ def _to_stdout(payload: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise M4mError(f"{STDOUT}: cannot write: {_reason(error)}") from error
+        raise M4mError(f"{STDOUT}: cannot write: {reason(error)}") from error
 
 
 def _to_file(payload: bytes, path: str) -> None:
@@ -146,11 +143,11 @@ def _to_file(payload: bytes, path: str) -> None:
     with suppress(FileNotFoundError):
         mode = target.stat().st_mode
     if mode is not None and not stat.S_ISREG(mode):
-        with target.open("wb", buffering=0) as special:
+        with target.open("wb") as special:
             special.write(payload)
         return
     if mode is not None and not os.access(target, os.W_OK):
-        raise PermissionError(13, "permission denied")
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     scratch = target.with_name(f".m4m-{secrets.token_hex(6)}.tmp")
     try:
         with scratch.open("xb") as out:

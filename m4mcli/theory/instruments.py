@@ -49,7 +49,14 @@ def parse_program(text: str) -> int:
             return int(wanted)
         raise M4mError(f"no program {wanted}", "programs are 0 to 127", USAGE)
     names = [name.lower() for name in PROGRAMS]
-    found = [i for i, name in enumerate(names) if name == wanted] or [i for i, name in enumerate(names) if wanted in name]
+    exact = [i for i, name in enumerate(names) if name == wanted]
+    found = exact or [i for i, name in enumerate(names) if wanted in name]
     if not found or not wanted:
         raise M4mError(f"no instrument {text!r}", "give a General MIDI name, such as violin, or 0 to 127", USAGE)
     return found[0]
+
+
+def parse_instruments(text: str) -> tuple[int, ...]:
+    """Instruments of a list such as `piano, bass, drums`: programs 0-127, and 128 for drums, in rising order."""
+    found = {128 if word.strip().lower() in ("drums", "drum") else parse_program(word) for word in text.split(",")}
+    return tuple(sorted(found))

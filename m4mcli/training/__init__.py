@@ -1,0 +1,1 @@
+"""Recipes, batches, the training loop, checkpoints and the export to ONNX."""

@@ -2,19 +2,29 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.networks.foundation import Foundation
-from m4mcli.networks.steps import EncoderStep, FrameStep, NoteStep
+from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteStep
+
+
+def _tensors(arrays: tuple[Floats, ...] | tuple[Integers, ...]) -> list[Tensor]:
+    return [torch.as_tensor(np.array(x)) for x in arrays]
 
 
 class TorchNetwork:
-    """A Network (m4mcli.models.network) over a torch module, in eager mode."""
+    """A Network (m4mcli.models.network) over a torch module, in eager mode.
 
-    def __init__(self, model: Foundation, window: int = 384) -> None:
+    `window` frames at a time; `adapter` tensors in the order of `m4mcli.networks.adapter.tensor_names`, or none.
+    """
+
+    def __init__(self, model: Foundation, window: int = 384, adapter: list[Tensor] | None = None) -> None:
         c = model.config
         self._shape = Shape(c.width, c.layers, c.heads, c.circle, c.alignment, window)
-        self._encoder, self._frame, self._note = EncoderStep(model), FrameStep(model), NoteStep(model)
+        self._adapter = adapter or []
+        self._encoder, self._memory = EncoderStep(model), MemoryStep(model)
+        self._frame, self._note = FrameStep(model), NoteStep(model)
 
     @property
     def shape(self) -> Shape:
@@ -22,16 +32,20 @@ class TorchNetwork:
         return self._shape
 
     @torch.no_grad()
-    def encode(self, notes: Integers, metre: Integers, position: Integers) -> Floats:
-        """What the reference adds to each frame: (B, F, width)."""
-        out = self._encoder(*(torch.as_tensor(np.array(x)) for x in (notes, metre, position)))
-        return np.asarray(out.numpy())
+    def encode(self, notes: Integers, metre: Integers, position: Integers) -> tuple[Floats, ...]:
+        """What the reference gives to the target: see Network."""
+        given = _tensors((notes, metre, position))
+        if self._shape.alignment == "aligned":
+            return (self._encoder(*given).numpy(),)
+        return tuple(x.numpy() for x in self._memory(*given, self._adapter))
 
     @torch.no_grad()
-    def frame_step(self, inputs: FrameInputs, past: tuple[Floats, ...]) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+    def frame_step(
+        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
         """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
-        fields = (torch.as_tensor(np.array(x)) for x in vars(inputs).values())
-        hidden, circles, *present = self._frame(*fields, [torch.as_tensor(p) for p in past], [])
+        fields = _tensors(tuple(vars(inputs).values()))
+        hidden, circles, *present = self._frame(*fields, _tensors(past), _tensors(memory), self._adapter)
         return hidden.numpy(), circles.numpy(), tuple(p.numpy() for p in present)
 
     @torch.no_grad()
@@ -39,6 +53,6 @@ class TorchNetwork:
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
     ) -> tuple[Floats, Floats, Floats, Floats]:
         """Logits of instrument, tone, octave, duration, each (B, values)."""
-        arrays = (hidden[:, None], circles, notes, chosen, classes)
-        first, tone, octave, duration = self._note(*(torch.as_tensor(np.array(x)) for x in arrays))
+        arrays = _tensors((hidden[:, None], circles, notes, chosen, classes))
+        first, tone, octave, duration = self._note(*arrays)
         return first.numpy(), tone.numpy(), octave.numpy(), duration.numpy()

@@ -1,0 +1,151 @@
+"""The network's state over one window of the music: what was given is read first, then what is written, frame by frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m4mcli.frames.fields import UNKNOWN_METRE, active_fields, metre_fields
+from m4mcli.frames.harmony import (
+    FEATURES,
+    HISTORY_FEATURES,
+    PAST,
+    REFERENCE_FEATURES,
+    history_features,
+    reference_features,
+)
+from m4mcli.generation.request import Piece, Request
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network
+
+FRAME, START = 0, 1
+TARGET, REFERENCE = 0, 1
+FREE_METRE = (0, 16, 4)
+"""What stands for the metre where it is not told: 16 frames from here on."""
+
+NEAR = PAST + 16
+"""Frames of what was written that are enough to describe the next one."""
+
+
+def slots(frame: NDArray[np.int64], fields: NDArray[np.int64], length: int) -> Integers:
+    """Packed rows (n, 5) by frame as padded slots (length, S, 5), empty slots -1, S at least 1."""
+    count = np.bincount(frame, minlength=length)
+    padded = np.full((length, max(1, int(count.max(initial=0))), 5), -1, np.int64)
+    place = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
+    padded[frame, place] = fields
+    return padded
+
+
+def stacked(pieces: list[Integers]) -> Integers:
+    """Slots (F, S_i, 5) of several pieces as (B, F, S, 5)."""
+    most = max(p.shape[1] for p in pieces)
+    return np.stack([np.pad(p, ((0, 0), (0, most - p.shape[1]), (0, 0)), constant_values=-1) for p in pieces])
+
+
+def part_of(notes: NDArray[np.void], start: int, stop: int) -> NDArray[np.void]:
+    """Notes active in frames start..stop, counted from `start`."""
+    inside = (notes["frame"] < stop) & (notes["frame"] + notes["duration"] > start)
+    part: NDArray[np.void] = notes[inside].copy()
+    part["frame"] -= start
+    return part
+
+
+@dataclass(frozen=True)
+class Given:
+    """A reference as the network's form of alignment reads it: B pieces, F frames of the window.
+
+    `vectors` (F, width) are added to the target's frames; `past` are keys and values in front of the target's own;
+    `memory` those that each layer attends to besides. What a form does not use is zeros or empty.
+    """
+
+    vectors: Floats
+    past: tuple[Floats, ...]
+    memory: tuple[Floats, ...] = ()
+
+
+def read_given(network: Network, notes: NDArray[np.void] | None, metre: Integers, batch: int) -> Given:
+    """Let the network read a window's reference; `notes` are FRAME_NOTE rows or None, `metre` (F, 3) as model input."""
+    size, shape = len(metre), network.shape
+    nothing = Given(np.zeros((size, shape.width), np.float32), shape.empty_past(batch))
+    if notes is None or shape.alignment == "none":
+        return nothing
+    rows = slots(*active_fields(notes, size), size)[None]
+    position = np.arange(size, dtype=np.int64)[None]
+    if shape.alignment == "aligned":
+        (vectors,) = network.encode(rows, metre[None], position)
+        return Given(vectors[0], nothing.past)
+    if shape.alignment == "cross":
+        memory = network.encode(rows, metre[None], position)
+        return Given(nothing.vectors, nothing.past, tuple(np.repeat(m, batch, axis=0) for m in memory))
+    inputs = FrameInputs(
+        notes=rows,
+        kind=np.full((1, size), FRAME, np.int64),
+        stream=np.full((1, size), REFERENCE, np.int64),
+        metre=metre[None],
+        harmony=np.zeros((1, size, 12, FEATURES), np.float32),
+        position=position,
+        reference=nothing.vectors[None],
+    )
+    _, _, present = network.frame_step(inputs, shape.empty_past(1))
+    return Given(nothing.vectors, tuple(np.repeat(p, batch, axis=0) for p in present))
+
+
+class Window:
+    """The network's state over the frames from `start` on, for all samples; at most as many as it was trained on."""
+
+    def __init__(self, network: Network, request: Request, start: int, batch: int) -> None:
+        self.network, self.start, self.batch = network, start, batch
+        self.stop = min(request.length, start + network.shape.window)
+        self.done = 0
+        size = self.stop - start
+        told = np.tile(np.array(FREE_METRE), (size, 1))
+        self.metre = np.full((size, 3), UNKNOWN_METRE, np.int64)
+        if request.metre is not None:
+            told = request.metre[start : self.stop]
+            self.metre = metre_fields(told)
+        self.harmony = np.zeros((size, 12, REFERENCE_FEATURES), np.float32)
+        notes = None
+        if request.reference is not None:
+            notes = part_of(request.reference, start, self.stop)
+            self.harmony = reference_features(notes, told, size)
+        self.given = read_given(network, notes, self.metre, batch)
+        self.past = self.given.past
+
+    def read_to(self, frame: int, pieces: list[Piece]) -> tuple[Floats, Floats]:
+        """Let the network read all up to `frame`, with what the pieces hold before it.
+
+        Returns hidden states (B, F, width) and circles (B, F, 12, circle) of the frames that are new.
+        """
+        first, last = self.done, frame - self.start
+        span, count = slice(first, last + 1), last + 1 - first
+        wide = (self.batch, count)
+        notes, history = [], np.zeros((*wide, 12, HISTORY_FEATURES), np.float32)
+        for b, piece in enumerate(pieces):
+            before, history[b] = self._written(piece, first, last)
+            notes.append(before)
+        harmony = np.zeros((*wide, 12, FEATURES), np.float32)
+        harmony[..., :REFERENCE_FEATURES] = self.harmony[span]
+        harmony[..., REFERENCE_FEATURES:] = history
+        position = np.arange(first, last + 1, dtype=np.int64)
+        kind = np.where(position == 0, START, FRAME).astype(np.int64)
+        inputs = FrameInputs(
+            notes=stacked(notes),
+            kind=np.broadcast_to(kind, wide),
+            stream=np.full(wide, TARGET, np.int64),
+            metre=np.broadcast_to(self.metre[span], (*wide, 3)),
+            harmony=harmony,
+            position=np.broadcast_to(position, wide),
+            reference=np.broadcast_to(self.given.vectors[span], (*wide, self.network.shape.width)),
+        )
+        hidden, circles, self.past = self.network.frame_step(inputs, self.past, self.given.memory)
+        self.done = last + 1
+        return hidden, circles
+
+    def _written(self, piece: Piece, first: int, last: int) -> tuple[Integers, Floats]:
+        """A piece before each of the frames first..last: slots (F, S, 5), history features (F, 12, HISTORY_FEATURES)."""
+        near = max(0, first - NEAR)
+        written = part_of(piece.notes, self.start + near, self.start + last)
+        rows, fields = active_fields(written, last - near)
+        padded = slots(rows, fields, last - near) if last > near else np.zeros((0, 1, 5), np.int64)
+        before = np.concatenate((np.full((1, padded.shape[1], 5), -1, np.int64), padded))
+        known = np.ones(last + 1 - near, bool)
+        return before[first - near :], history_features(written, last + 1 - near, known)[first - near :]
