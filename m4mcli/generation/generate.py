@@ -174,7 +174,7 @@ def generate(
 
 
 def _window_start(request: Request, frame: int, window: int) -> int:
-    """Where the window that is to write `frame` begins: CONTEXT frames before it, or at the first bar line from there."""
+    """Where the window that is to write `frame` begins: at the first bar line of the last CONTEXT frames before it."""
     start = max(0, frame - context(window))
     if request.metre is None:
         return start

@@ -47,7 +47,8 @@ class Rules:
         allowed[list(self.instruments)] = True
         drums = np.zeros(TONES, bool)
         drums[[12 + s for s in self.drum_sounds]] = True
-        in_range = (PITCH >= self.lowest) & (PITCH <= min(self.highest, 127))
+        pitch = PITCH
+        in_range = (pitch >= self.lowest) & (pitch <= min(self.highest, 127))
         object.__setattr__(self, "tables", {"instruments": allowed, "drums": drums, "range": in_range})
         room = np.where(np.arange(SIZES[0]) == DRUMS, drums.sum(), in_range.sum()) * allowed
         after = room.sum() - np.cumsum(room)
@@ -88,14 +89,16 @@ def pitches_left(rules: Rules, last: Last, instrument: int) -> Mask:
 
     In range, above what it played before, and not so high that no room is left for the notes that must follow.
     """
-    wanted = wanted_after(rules, last, instrument)
+    wanted, pitch = wanted_after(rules, last, instrument), PITCH
     left: Mask = rules.tables["range"].copy()
     if rules.chords and last.count == 0:
-        return enough_above(left, wanted, 12) & (PITCH // 12 == rules.bass_octave)
+        left = enough_above(left, wanted, 12)
+        left &= pitch // 12 == rules.bass_octave
+        return left
     if rules.chords:
-        left &= (PITCH > last.pitch) & (PITCH < last.first_pitch + 12)
+        left &= (pitch > last.pitch) & (pitch < last.first_pitch + 12)
     elif instrument == last.instrument:
-        left &= PITCH > last.pitch
+        left &= pitch > last.pitch
     return enough_above(left, wanted)
 
 

@@ -1,4 +1,4 @@
-"""The network's state over one window of the music: what was given is read first, then what is written, frame by frame."""
+"""The network's state over one window of the music: what is given is read first, then frame by frame what is written."""
 
 from dataclasses import dataclass
 
@@ -141,7 +141,7 @@ class Window:
         return hidden, circles
 
     def _written(self, piece: Piece, first: int, last: int) -> tuple[Integers, Floats]:
-        """A piece before each of the frames first..last: slots (F, S, 5), history features (F, 12, HISTORY_FEATURES)."""
+        """A piece before each of the frames first..last: slots (F, S, 5), features (F, 12, HISTORY_FEATURES)."""
         near = max(0, first - NEAR)
         written = part_of(piece.notes, self.start + near, self.start + last)
         rows, fields = active_fields(written, last - near)

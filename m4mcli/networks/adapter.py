@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685): a task as small tensors beside a foundation whose weights stay as they are."""
+"""Low-rank adapters (LoRA, arXiv 2106.09685): a task as small tensors beside a foundation whose weights stay."""
 
 import torch
 from torch import Tensor, nn

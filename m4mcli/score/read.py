@@ -9,8 +9,9 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.score.container import (
@@ -28,6 +29,7 @@ from m4mcli.score.score import Score
 from m4mcli.score.walk import MAX_EVENTS, DamagedTrackError, Events, walk_track
 
 STDIN = "stdin"
+READ_BYTES = 1 << 20
 ALIKE = 3
 """How many warnings of one name are told before the rest is counted."""
 
@@ -55,7 +57,8 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
             raise M4mError(f"{STDIN}: closed", "name a FILE or pipe one in", USAGE)
         if sys.stdin.isatty():
             raise M4mError("no input", "name a FILE or pipe one in", USAGE)
-        return _limited(sys.stdin.buffer, STDIN, max_bytes), STDIN
+        with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as source:
+            return _limited(source, STDIN, max_bytes), STDIN
     try:
         with Path(path).open("rb") as source:
             return _limited(source, path, max_bytes), path
@@ -65,14 +68,17 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
         raise M4mError(f"{path}: {reason(error)}") from error
 
 
-def _limited(source: IO[bytes], name: str, max_bytes: int) -> bytes:
+def _limited(source: BufferedReader, name: str, max_bytes: int) -> bytes:
+    # Piece by piece: one long read of a pipe that still flows would swallow Ctrl-C.
+    data = bytearray()
     try:
-        data = source.read(max_bytes + 1)
+        while len(data) <= max_bytes and (part := source.read1(READ_BYTES)):
+            data += part
     except OSError as error:
         raise M4mError(f"{name}: {reason(error)}") from error
     if len(data) > max_bytes:
         raise M4mError(f"{name}: larger than {max_bytes / (1 << 20):g} MiB", "is it music?")
-    return data
+    return bytes(data)
 
 
 def reason(error: OSError) -> str:

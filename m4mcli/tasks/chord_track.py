@@ -1,28 +1,28 @@
-"""Write chords under a melody: canonical key in, samples, the chosen one back in the melody's own key and register."""
+"""Write chords under a melody: canonical key in, samples, the chosen one back in the melody's own key, in frames."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.canonical import (
+    CHORD_BASS,
     as_one_instrument,
     block_chords,
-    canonical_shift,
     chord_frames,
+    pitch_class_histogram,
     shift_for,
     shifted,
-    voiced,
 )
-from m4mcli.frames.frames import FRAME_NOTE
 from m4mcli.generation.consensus import by_consensus, by_likelihood
 from m4mcli.generation.generate import Progress, Request, Sample, generate
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
 from m4mcli.tasks.task import TASKS, Choice
-
-LOWEST_BASS = 28
-"""A chord part whose lowest note lies below this pitch is moved up by octaves."""
+from m4mcli.tasks.voicing import Register, chord_rows, register_under
+from m4mcli.theory.keys import estimate_key
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class ChordSpan:
         moved = frozenset((p + semitones) % 12 for p in self.pitch_classes)
         return ChordSpan(self.start, self.stop, moved, (self.bass + semitones) % 12)
 
+    def same_chord(self, other: "ChordSpan") -> bool:
+        """Whether another span has the same pitch classes and bass."""
+        return (self.pitch_classes, self.bass) == (other.pitch_classes, other.bass)
+
 
 @dataclass(frozen=True)
 class Melody:
@@ -54,34 +58,32 @@ class Melody:
     key: tuple[int, bool] | None = None
 
     @property
+    def likely_key(self) -> tuple[int, bool]:
+        """The key that is told or estimated; where none stands out, major on the last note, so that it moves along."""
+        key = self.key or estimate_key(pitch_class_histogram(self.notes))
+        if key is not None or not len(self.notes):
+            return key or (0, False)
+        last = self.notes[np.lexsort((self.notes["pitch"], self.notes["frame"]))[-1]]
+        return int(last["pitch"]) % 12, False
+
+    @property
     def shift(self) -> int:
         """Semitones from the melody's key and register to the canonical ones."""
-        return shift_for(self.notes, self.key) if self.key is not None else canonical_shift(self.notes)
+        return shift_for(self.notes, self.likely_key)
 
 
 @dataclass(frozen=True)
 class ChordPart:
-    """A chord part: its spans, and the shift that was used, which decides its register."""
+    """A chord part: its spans, and the register in which its notes lie."""
 
     spans: tuple[ChordSpan, ...]
-    shift: int
+    register: Register
     log_likelihood: float
     choices: int
 
     def notes(self, program: int = 0) -> NDArray[np.void]:
-        """FRAME_NOTE rows in close position below the melody, the whole part an octave up where it would rumble."""
-        rows = [
-            (s.start, program, p - self.shift, s.stop - s.start)
-            for s in (span.moved(self.shift) for span in self.spans)
-            if s.pitch_classes
-            for p in voiced(s.pitch_classes, s.bass)
-        ]
-        part = np.array(rows, FRAME_NOTE)
-        if len(part):
-            low = int(part["pitch"].min())
-            part["pitch"] += 12 * max(0, -(-(LOWEST_BASS - low) // 12))
-            part["pitch"] -= 12 * max(0, -(-(int(part["pitch"].max()) - 108) // 12))
-        return part
+        """FRAME_NOTE rows."""
+        return chord_rows((astuple(span) for span in self.spans), self.register, program)
 
 
 def chord_spans(notes: NDArray[np.void]) -> list[ChordSpan]:
@@ -92,10 +94,11 @@ def chord_spans(notes: NDArray[np.void]) -> list[ChordSpan]:
 def write_chord_parts(
     network: Network,
     melody: Melody,
-    fixed: list[ChordSpan],
+    fixed: Sequence[ChordSpan],
     *,
     sampling: Sampling,
     prompt_frames: int = 0,
+    rests: Sequence[tuple[int, int]] = (),
     seed: int = 0,
     count: int = 1,
     best_of: int = 1,
@@ -104,48 +107,54 @@ def write_chord_parts(
 ) -> list[ChordPart]:
     """`count` chord parts, each the best of `best_of` samples. Frames inside `fixed` spans come out as they are given.
 
-    With `prompt_frames` the fixed spans are the beginning of the part: those that begin before it are given whole, and what
-    comes after it is free.
+    With `prompt_frames` the fixed spans are the beginning of the part: those that begin before it are given whole, and
+    what comes after it is free. `rests` are stretches (start, stop) in which the part is silent.
     """
     length, shift = len(melody.begin), melody.shift
     given = [s.moved(shift) for s in fixed]
-    frames = np.zeros(length, bool)
-    for span in given:
-        frames[span.start : span.stop] = True
-    if prompt_frames:
-        frames = np.arange(length) < prompt_frames
-    known = block_chords([(s.start, s.stop, s.pitch_classes, s.bass) for s in given if s.pitch_classes])
+    silences = [s for s in given if not s.pitch_classes] + [ChordSpan(*rest, frozenset(), 0) for rest in rests]
     request = Request(
         reference=as_one_instrument(shifted(melody.notes, shift)),
         metre=melody.metre,
         length=length,
         begin=melody.begin,
-        fixed=frames,
-        fixed_notes=known,
+        fixed=_covered([*([] if prompt_frames else given), *silences], length) | (np.arange(length) < prompt_frames),
+        fixed_notes=block_chords([(s.start, s.stop, s.pitch_classes, s.bass) for s in given if s.pitch_classes]),
         start_by=melody.start_by,
     )
     rules = TASKS["harmonize"].rules
-    samples = generate(
-        network, request, rules, sampling, seed=seed, samples=count * best_of, progress=progress
-    )
-    silences = [s for s in given if not s.pitch_classes]
+    samples = generate(network, request, rules, sampling, seed=seed, samples=count * best_of, progress=progress)
+    register = register_under(melody.notes) if len(melody.notes) else Register(CHORD_BASS)
     chosen = []
     for i in range(count):
         group = samples[i * best_of : (i + 1) * best_of]
         order = by_consensus(group, length) if choice == "consensus" else by_likelihood(group)
-        chosen.append(as_part(group[order[0]], length, shift, silences))
+        best = group[order[0]]
+        spans = tuple(s.moved(-shift) for s in _held(best, length, silences))
+        chosen.append(ChordPart(spans, register, best.log_likelihood, best.choices))
     return chosen
 
 
-def as_part(sample: Sample, length: int, shift: int, silences: list[ChordSpan]) -> ChordPart:
-    """A sample as a chord part: each chord lasts to the next chord, the silence that is asked for, or the end."""
-    spans = chord_spans(sample.notes)
-    starts = sorted({s.start for s in [*spans, *silences]} | {length})
-    held = [
-        ChordSpan(s.start, starts[starts.index(s.start) + 1], s.pitch_classes, s.bass)
-        for s in sorted([*spans, *silences], key=lambda s: s.start)
-        if s.start < length
-    ]
-    return ChordPart(
-        tuple(s.moved(-shift) for s in held), shift, sample.log_likelihood, sample.choices
-    )
+def merged(spans: Iterable[ChordSpan], struck: Collection[int]) -> tuple[ChordSpan, ...]:
+    """The spans, a chord that repeats the one before it joined to it unless it begins in one of the frames `struck`."""
+    out: list[ChordSpan] = []
+    for span in spans:
+        if out and span.start not in struck and span.same_chord(out[-1]):
+            out[-1] = replace(out[-1], stop=span.stop)
+        else:
+            out.append(span)
+    return tuple(out)
+
+
+def _covered(spans: Iterable[ChordSpan], length: int) -> NDArray[np.bool_]:
+    frames = np.zeros(length, bool)
+    for span in spans:
+        frames[span.start : span.stop] = True
+    return frames
+
+
+def _held(sample: Sample, length: int, silences: Sequence[ChordSpan]) -> list[ChordSpan]:
+    """A sample's chords: each lasts to the next chord, to the silence that is asked for, or to the end."""
+    begun = {s.start: s for s in [*chord_spans(sample.notes), *silences] if s.start < length}
+    starts = [*sorted(begun), length]
+    return [replace(begun[start], start=start, stop=stop) for start, stop in pairwise(starts)]

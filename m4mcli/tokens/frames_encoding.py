@@ -45,9 +45,9 @@ def encode(score: Score) -> tuple[Tokens, tuple[str, ...]]:
     return tokens, _encoding_warnings(score, moved, merged, moved_events)
 
 
-def _note_rows(score: Score) -> tuple[NDArray[np.void], int, int]:
-    """All notes in the order of their tokens, how many of them were off the grid, how many lost their own voice."""
-    parts, moved, merged = [np.zeros(0, NOTE_ROW)], 0, 0
+def _note_rows(score: Score) -> tuple[NDArray[np.void], tuple[int, int], int]:
+    """All notes in the order of their tokens, how many onsets and ends were moved, how many notes lost their voice."""
+    parts, onsets, ends, merged = [np.zeros(0, NOTE_ROW)], 0, 0, 0
     for track, (instrument, voice) in zip(score.tracks, parts_of(score.tracks), strict=True):
         onset, stop = track.notes["onset"], track.notes["onset"] + track.notes["duration"]
         start, end = (
@@ -58,11 +58,12 @@ def _note_rows(score: Score) -> tuple[NDArray[np.void], int, int]:
         part["instrument"], part["voice"] = instrument, min(voice, VOICES - 1)
         part["pitch"], part["velocity"] = track.notes["pitch"], track.notes["velocity"]
         back = [np.floor(frames * score.tpq / FRAMES_PER_QUARTER + 0.5) for frames in (start, start + part["duration"])]
-        moved += int(((back[0] != onset) | (back[1] != stop)).sum())
+        onsets, ends = onsets + int((back[0] != onset).sum()), ends + int((back[1] != stop).sum())
         merged += len(part) if voice >= VOICES else 0
         parts.append(part)
     rows = np.concatenate(parts)
-    return rows[np.lexsort((rows["pitch"], rows["voice"], rows["instrument"], rows["frame"]))], moved, merged
+    rows = rows[np.lexsort((rows["pitch"], rows["voice"], rows["instrument"], rows["frame"]))]
+    return rows, (onsets, ends), merged
 
 
 def _note_ids(note: tuple[int, ...]) -> Iterator[int]:
@@ -85,8 +86,10 @@ def _note_ids(note: tuple[int, ...]) -> Iterator[int]:
 def _heads(score: Score) -> tuple[dict[int, list[int]], int]:
     """Tokens of tempi and signatures by frame, and how many of them were moved or gave way to a later one."""
     found = [(t.tick, 0, [TEMPO, *(BYTE[b] for b in t.microseconds.to_bytes(3, "big"))]) for t in score.tempos]
-    for s in score.time_signatures:
-        found.append((s.tick, 1, [NUMERATOR[s.numerator - 1], DENOMINATOR[s.denominator.bit_length() - 1]]))
+    found += [
+        (s.tick, 1, [NUMERATOR[s.numerator - 1], DENOMINATOR[s.denominator.bit_length() - 1]])
+        for s in score.time_signatures
+    ]
     found += [(k.tick, 2, [KEY[k.fifths + FLATS + KEYS * k.minor]]) for k in score.key_signatures]
     placed: dict[tuple[int, int], list[int]] = {}
     moved = 0
@@ -100,7 +103,7 @@ def _heads(score: Score) -> tuple[dict[int, list[int]], int]:
     return heads, moved
 
 
-def _encoding_warnings(score: Score, moved: int, merged: int, moved_events: int) -> tuple[str, ...]:
+def _encoding_warnings(score: Score, moved: tuple[int, int], merged: int, moved_events: int) -> tuple[str, ...]:
     lost = {
         "controller": sum(len(t.controls) for t in score.tracks),
         "pitch bend": sum(len(t.bends) for t in score.tracks),
@@ -108,8 +111,9 @@ def _encoding_warnings(score: Score, moved: int, merged: int, moved_events: int)
         "marker": len(score.markers),
     }
     told = []
-    if moved:
-        told.append(f"off-grid: {moved} of {counted(score.note_count, 'note')} moved to the nearest 16th")
+    if any(moved):
+        where = f"{counted(moved[0], 'onset')} and {counted(moved[1], 'end')} of {counted(score.note_count, 'note')}"
+        told.append(f"off-grid: {where} moved to the nearest 16th")
     if moved_events:
         told.append(f"off-grid: {counted(moved_events, 'tempo or signature')} moved to the nearest 16th")
     if any(lost.values()):

@@ -1,7 +1,11 @@
 """The network's step functions computed by torch: the peer that the exported graphs are compared with."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
@@ -9,7 +13,7 @@ from m4mcli.networks.foundation import Foundation
 from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteStep
 
 
-def _tensors(arrays: tuple[Floats, ...] | tuple[Integers, ...]) -> list[Tensor]:
+def _tensors(arrays: Iterable[NDArray[Any]]) -> list[Tensor]:
     return [torch.as_tensor(np.array(x)) for x in arrays]
 
 
@@ -44,7 +48,7 @@ class TorchNetwork:
         self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
     ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
         """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
-        fields = _tensors(tuple(vars(inputs).values()))
+        fields = _tensors(vars(inputs).values())
         hidden, circles, *present = self._frame(*fields, _tensors(past), _tensors(memory), self._adapter)
         return hidden.numpy(), circles.numpy(), tuple(p.numpy() for p in present)
 
