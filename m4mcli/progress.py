@@ -4,27 +4,41 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 SECONDS_BEFORE_SHOWN = 1.0
 
 
 @contextmanager
 def shown(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
-    """A function to be called with (done, of) while the work goes on; None where nothing is to be shown."""
+    """A function to be called with (done, of) while the work goes on; None where nothing is to be shown.
+
+    Nothing is written to the terminal, and nothing imported, before SECONDS_BEFORE_SHOWN have passed; what was written
+    is wiped at the end. TERM=dumb, CI and no terminal mean that nothing is shown.
+    """
     dumb = os.environ.get("TERM") == "dumb" or "CI" in os.environ
     if quiet or dumb or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
+    began = time.monotonic()
+    with ExitStack() as until_done:
+        bar: Callable[[int, int], None] | None = None
+
+        def report(done: int, of: int) -> None:
+            nonlocal bar
+            if bar is None and time.monotonic() - began > SECONDS_BEFORE_SHOWN:
+                bar = until_done.enter_context(_bar(label))
+            if bar is not None:
+                bar(done, of)
+
+        yield report
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    began = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True, disable=False) as bars:
-        task = bars.add_task(label, total=None, visible=False)
-
-        def report(done: int, of: int) -> None:
-            late = time.monotonic() - began > SECONDS_BEFORE_SHOWN
-            bars.update(task, completed=done, total=of, visible=late)
-
-        yield report
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, of: bars.update(task, completed=done, total=of)

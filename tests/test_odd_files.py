@@ -1,14 +1,24 @@
-"""Two thousand damaged files through both doors, in a process of its own, so that a crash is a failure of the test.
+"""Odd and damaged files: through both doors, and through whole commands.
 
-What the reader takes must be the same on every reading, must be read back from what it writes, and must be read alike
-by mido and symusic from the mended bytes, wherever these two read the standard rightly.
+Two thousand damaged files go through the doors in a process of its own, so that a crash is a failure of the test. What
+the reader takes must be the same on every reading, must be read back from what it writes, and must be read alike by
+mido and symusic from the mended bytes, wherever these two read the standard rightly.
+
+Every kind of oddity goes through the commands that take music: status 0 or 1, messages of one line each, no traceback,
+nothing written on failure, the same bytes twice.
 """
 
+import gzip
 import os
+import resource
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+from conftest import Run
 
 import m4mcli
 
@@ -129,3 +139,85 @@ def test_two_thousand_damaged_files() -> None:
     assert result.returncode == 0, result.stderr.decode()
     assert MUTANTS // 4 < int(result.stdout) < MUTANTS
     assert time.monotonic() - start < LIMIT_S
+
+
+def track(*events: str) -> bytes:
+    """A track chunk of events in hex, each with its delta time."""
+    body = bytes.fromhex("".join(events))
+    return b"MTrk" + struct.pack(">I", len(body)) + body
+
+
+def midi(*tracks: bytes, tpq: int = 96, format: int = 1, count: int | None = None) -> bytes:
+    return b"MThd" + struct.pack(">IHHH", 6, format, len(tracks) if count is None else count, tpq) + b"".join(tracks)
+
+
+TUNE = ("00 90 3C 50", "60 80 3C 40", "00 90 40 50", "60 80 40 40", "00 90 43 50", "60 80 43 40")
+END = "00 FF 2F 00"
+FAR = "FF FF FF 7F"
+"""The longest delta time that there is: more than two million quarters of 96 ticks."""
+
+ODD = {
+    "plain": (0, midi(track(*TUNE, END))),
+    "format 2": (0, midi(track(*TUNE, END), track(*TUNE, END), format=2)),
+    "format 9": (1, midi(track(*TUNE, END), format=9)),
+    "no division": (1, midi(track(*TUNE, END), tpq=0)),
+    "SMPTE division": (1, midi(track(*TUNE, END), tpq=0xE728)),
+    "one tick to the quarter": (0, midi(track("00 90 3C 50 04 80 3C 40", END), tpq=1)),
+    "the finest division": (0, midi(track("00 90 3C 50 81 FF 7F 80 3C 40", END), tpq=0x7FFF)),
+    "too few tracks counted": (0, midi(track(*TUNE, END), track(*TUNE, END), count=1)),
+    "too many tracks counted": (0, midi(track(*TUNE, END), count=60000)),
+    "a thousand tracks": (0, midi(*[track("00 90 3C 50 10 80 3C 40", END)] * 1000)),
+    "cut short": (0, midi(track(*TUNE, END))[:-9]),
+    "a header alone": (1, midi()),
+    "a track without events": (1, midi(track())),
+    "no end of track": (0, midi(track(*TUNE))),
+    "notes never released": (0, midi(track(*TUNE, "00 90 45 50", "60 90 47 50", END))),
+    "notes released at once": (0, midi(track(*(f"18 90 {p} 50 00 80 {p} 40" for p in ("3C", "3E", "40", "41")), END))),
+    "releases without notes": (1, midi(track("00 80 3C 40", "60 80 40 40", END))),
+    "every pitch at once": (0, midi(track(*(f"00 90 {p:02X} 50" for p in range(128)), "60 B0 7B 00", END))),
+    "one pitch over and over": (0, midi(track(*["00 90 3C 50 00 90 3C 60 30 80 3C 40 30 80 3C 40"] * 8, END))),
+    "the lowest and the highest": (0, midi(track("00 90 00 01 60 80 00 40", "00 90 7F 7F 60 80 7F 40", END))),
+    "no tempo at all": (0, midi(track("00 FF 51 03 00 00 00", *TUNE, END))),
+    "a bar of no beats": (0, midi(track("00 FF 58 04 00 02 18 08", *TUNE, END))),
+    "beats of 2^-200": (0, midi(track("00 FF 58 04 04 C8 18 08", *TUNE, END))),
+    "bars of 255/1": (0, midi(track("00 FF 58 04 FF 00 18 08", *TUNE, END))),
+    "bars of 1/64": (0, midi(track("00 FF 58 04 01 06 18 08", *TUNE, END))),
+    "metre changes at every tick": (0, midi(track(*["01 FF 58 04 05 03 18 08"] * 300, *TUNE, END))),
+    "an hour of rest": (0, midi(track("84 80 00 FF 01 00", "84 80 00 FF 01 00", *TUNE, "C1 00 FF 01 00", *TUNE, END))),
+    "a rest without end": (1, midi(track(*TUNE, f"{FAR} FF 01 00", *TUNE, END))),
+    "ticks beyond 32 bits": (1, midi(track(*[f"{FAR} FF 01 00"] * 20, *TUNE, END))),
+    "drums alone": (1, midi(track("00 99 24 50", "60 89 24 40", END))),
+    "terminal codes in a name": (0, midi(track("00 FF 03 09 1B 5B 32 4A 0A 4D 20 5B 62", *TUNE, END))),
+    "system messages in mid track": (0, midi(track("00 F0 03 01 02 F7", *TUNE[:2], "00 F7 01 F8", *TUNE[2:], END))),
+    "gzip": (1, gzip.compress(midi(track(*TUNE, END)), mtime=0)),
+    "text": (1, b"Am | F | C | G\n"),
+    "half of JSON": (1, b'{"m4m": 1, "kind": "score", "tpq": 480, "tracks": ['),
+    "JSON of something else": (1, b"[1, 2, 3]"),
+    "zeros": (1, bytes(1000)),
+    "nothing": (1, b""),
+}
+"""The status of harmonize, and the file."""
+
+COMMANDS = {"harmonize": ("--best-of", "2"), "quantize": ()}
+COMMAND_LIMIT_S, COMMAND_LIMIT_KB = 10, 1 << 20
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files_through_whole_commands(m4m: Run, tmp_path: Path, name: str) -> None:
+    status, data = ODD[name]
+    for command, options in COMMANDS.items():
+        start = time.monotonic()
+        done = m4m(command, *options, "-o", "out.mid", stdin=data)
+        assert time.monotonic() - start < COMMAND_LIMIT_S
+        assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < COMMAND_LIMIT_KB
+        assert done.returncode in ((status,) if command == "harmonize" else (0, 1)), done.stderr
+        lines = done.stderr.decode().splitlines()
+        assert all(line.startswith(f"m4m {command}: ") and line.isprintable() for line in lines)
+        assert not any("internal error" in line for line in lines)
+        assert [line for line in lines if ": warning: " not in line] == ([] if not done.returncode else lines[-1:])
+        assert (tmp_path / "out.mid").exists() == (done.returncode == 0)
+        if not done.returncode:
+            again = m4m(command, *options, stdin=data)
+            assert again.stdout == (tmp_path / "out.mid").read_bytes()
+            (tmp_path / "out.mid").unlink()
+        assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,10 @@ EXAMPLES = (
     "m4m evaluate harmonize --pack lead --source nottingham --songs 20 --json -o figures.json",
 )
 
-TaskName = Annotated[Literal["harmonize"], typer.Argument(metavar="TASK", help="What is measured: harmonize.")]
+TaskName = Annotated[
+    Literal["harmonize", "foundation"],
+    typer.Argument(metavar="TASK", help="What is measured: harmonize or foundation."),
+]
 PackFolder = Annotated[
     str, typer.Option("--pack", metavar="DIR", help="The pack of pieces to measure on, as m4m dataset makes it.")
 ]
@@ -80,8 +83,9 @@ def evaluate(
 ) -> None:
     """Measure a model on pieces that it has not seen.
 
-    For each source a table with the original music, the model and the baselines: once with the first frames of the
-    original part given, once without. Figures are means over songs, after ± the standard error.
+    harmonize: for each source a table with the original music, the model and the baselines, once with the first frames
+    of the original part given, once without. foundation: how likely music is under a model that is given nothing but
+    what came before. Figures are means over songs, after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
     if baselines and model is not None:
@@ -127,7 +131,18 @@ def _harmonize(
         yield from harmonize_tables(pack, shown, **what)
 
 
-TASKS: dict[str, Callable[..., "Iterator[Table]"]] = {"harmonize": _harmonize}
+def _foundation(
+    pack: "Pack", model: tuple[str | None, dict[str, Any]] | None, what: dict[str, Any]
+) -> "Iterator[Table]":
+    from m4mcli.evaluation.foundation import foundation_tables
+    from m4mcli.tasks.continuation import open_network
+
+    network = None if model is None else open_network(model[0], model[1]["device"], model[1]["threads"])
+    asked = {name: what[name] for name in ("sources", "split", "songs", "name")}
+    yield from foundation_tables(pack, network, **asked)
+
+
+TASKS: dict[str, Callable[..., "Iterator[Table]"]] = {"harmonize": _harmonize, "foundation": _foundation}
 """How each task is measured: (pack, model and how it samples or None, what is measured) -> tables."""
 
 

@@ -1,0 +1,1 @@
+"""Packs: folders of music as flat arrays of frame notes for training."""

@@ -1,16 +1,15 @@
 """A pack: many pieces as frame notes and bars in flat arrays that training maps into memory.
 
-    PACK/notes.npy       PACK_NOTE rows of all pieces, one after another
-    PACK/bars.npy        PACK_BAR rows of all pieces
-    PACK/pieces.jsonl    one line a piece: name, source, split, length, first and count of its rows, its tracks
-    PACK/manifest.json   counts per source, hash of the arrays
+Its files are `notes.npy` (PACK_NOTE rows of all pieces, one after another), `bars.npy` (PACK_BAR rows), `pieces.jsonl`
+(one line a piece: name, source, split, length, first and count of its rows, its tracks) and `manifest.json` (counts per
+source and split, hash of all the rest). A source may have parts: `scores/chorales` is part of `scores`.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +75,7 @@ def pack_piece(
     score: Score, bars: Iterable[Bar], roles: Iterable[str], *, name: str, source: str, split: str
 ) -> PackedPiece:
     """A score as a packed piece. `roles` names each track's role, in order; a track without notes is kept, empty."""
-    tracks = tuple(
-        PackedTrack(t.name, t.program, t.is_drum, r) for t, r in zip(score.tracks, roles, strict=True)
-    )
+    tracks = tuple(PackedTrack(t.name, t.program, t.is_drum, r) for t, r in zip(score.tracks, roles, strict=True))
     parts = []
     for i, track in enumerate(score.tracks[:255]):
         frames = thinned(track_frames([track], score.tpq))
@@ -98,41 +95,39 @@ def pack_piece(
     return PackedPiece(name, source, split, length, tracks, notes, np.array(rows, PACK_BAR))
 
 
-def write_pack(folder: Path, pieces: Iterable[PackedPiece]) -> dict[str, object]:
+def within(source: str, name: str) -> bool:
+    """Whether the source is the named one, or a part of it: `scores/chorales` is within `scores`."""
+    return source == name or source.startswith(f"{name}/")
+
+
+def is_pack(folder: Path) -> bool:
+    """Whether a folder holds a finished pack."""
+    return (folder / "manifest.json").is_file() and (folder / "pieces.jsonl").is_file()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def write_pack(folder: Path, pieces: Iterable[PackedPiece]) -> dict[str, Any]:
     """Write a pack; returns its manifest. The same pieces in the same order give the same hash."""
-    folder.mkdir(parents=True, exist_ok=True)
-    notes, bars, lines, counts = [], [], [], {}
-    first_note = first_bar = 0
-    for p in pieces:
-        notes.append(p.notes)
-        bars.append(p.bars)
-        line = {"name": p.name, "source": p.source, "split": p.split, "length": p.length}
-        line |= {"notes": [first_note, len(p.notes)], "bars": [first_bar, len(p.bars)]}
-        line["tracks"] = [asdict(t) for t in p.tracks]
-        lines.append(json.dumps(line))
-        first_note, first_bar = first_note + len(p.notes), first_bar + len(p.bars)
-        count = counts.setdefault(f"{p.source}/{p.split}", {"pieces": 0, "frames": 0, "notes": 0})
-        for field, n in (("pieces", 1), ("frames", p.length), ("notes", len(p.notes))):
-            count[field] += n
-    all_notes = np.concatenate(notes) if notes else np.zeros(0, PACK_NOTE)
-    all_bars = np.concatenate(bars) if bars else np.zeros(0, PACK_BAR)
-    np.save(folder / "notes.npy", all_notes)
-    np.save(folder / "bars.npy", all_bars)
-    text = "\n".join(lines) + "\n"
-    (folder / "pieces.jsonl").write_text(text)
-    digest = hashlib.sha256(all_notes.tobytes() + all_bars.tobytes() + text.encode()).hexdigest()
-    manifest: dict[str, object] = {"m4m": 1, "kind": "pack", "sources": counts, "sha256": digest}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    return manifest
+    from m4mcli.dataset.writer import PackWriter
+
+    writer = PackWriter(folder)
+    for piece in pieces:
+        writer.add(piece)
+    return writer.finish()
 
 
 class Pack:
     """A pack on disk, read piece by piece through memory maps."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "pieces.jsonl").exists():
+        if not is_pack(folder):
             raise M4mError(f"{folder}: not a pack", "make one with m4m dataset")
-        self.pieces = [json.loads(line) for line in (folder / "pieces.jsonl").read_text().splitlines()]
+        self.pieces = read_lines(folder / "pieces.jsonl")
         self._notes = np.load(folder / "notes.npy", mmap_mode="r")
         self._bars = np.load(folder / "bars.npy", mmap_mode="r")
 
@@ -153,8 +148,8 @@ class Pack:
         )
 
     def select(self, split: str, sources: Iterable[str] | None = None) -> Iterator[PackedPiece]:
-        """The pieces of a split, of the named sources (all unless given)."""
-        wanted = None if sources is None else set(sources)
+        """The pieces of a split, of the named sources and their parts (of all unless given)."""
+        wanted = None if sources is None else tuple(sources)
         for i, p in enumerate(self.pieces):
-            if p["split"] == split and (wanted is None or p["source"] in wanted):
+            if p["split"] == split and (wanted is None or any(within(p["source"], name) for name in wanted)):
                 yield self[i]

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.dataset.pack import Pack, PackedPiece
+from m4mcli.dataset.pack import Pack, PackedPiece, within
 from m4mcli.errors import M4mError
 from m4mcli.evaluation.baselines import Baseline, baselines
 from m4mcli.evaluation.counts import ChordCounts, count_chords, counted_baselines
@@ -141,9 +141,10 @@ def harmonize_tables(
     `songs` limits each source to its first songs. Baselines are counted on the source's own training songs. Raises
     M4mError where a named source has no songs, or none can be measured.
     """
-    known = list(dict.fromkeys(str(p["source"]) for p in pack.pieces if p["split"] == split))
+    parts = list(dict.fromkeys(str(p["source"]) for p in pack.pieces if p["split"] == split))
+    known = list(dict.fromkeys(part.partition("/")[0] for part in parts))
     for source in sources:
-        if source not in known:
+        if not any(within(part, source) for part in parts):
             listed = ", ".join(known) or "none"
             raise M4mError(f"no {split} songs of {source!r} in the pack", f"its sources of that split: {listed}")
     done = 0

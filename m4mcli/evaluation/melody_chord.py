@@ -24,9 +24,7 @@ from numpy.typing import NDArray
 
 from m4mcli.evaluation.notes import Figures, onsets, pitch_classes
 from m4mcli.frames.frames import sounding
-
-CONSONANCE = np.array([1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1])
-"""Consonance of a melody note so many semitones (mod 12) above a chord tone: thirds, fifth, sixths 1, fourth 0."""
+from m4mcli.theory.intervals import CONSONANCE
 
 STEP = 2
 """The widest interval, in semitones, by which a non-chord tone is resolved."""

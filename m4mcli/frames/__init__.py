@@ -1,0 +1,1 @@
+"""Music in 16th-note frames, as the models see it."""

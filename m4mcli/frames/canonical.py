@@ -1,7 +1,8 @@
 """Canonical key and register: music moved to where the model knows it, by a rule that moves with the music.
 
-The tonic of the condition is estimated (Krumhansl and Kessler 1982); everything is moved so that a major tonic is C, a minor
-one A, and the condition's mean pitch lies in one fixed octave. Moving the input moves the output by the same interval.
+The tonic of the condition is estimated (Krumhansl and Kessler 1982); everything is moved so that a major tonic is C, a
+minor one A, and the condition's mean pitch lies in one fixed octave. Moving the input moves the output by the same
+interval.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ CHORD_BASS = 36
 def pitch_class_histogram(notes: NDArray[np.void]) -> NDArray[np.float64]:
     """Frames sounded by each pitch class (12,), drums left out."""
     pitched = notes[notes["instrument"] != DRUMS]
-    return np.bincount(pitched["pitch"] % 12, weights=pitched["duration"], minlength=12)
+    return np.bincount(pitched["pitch"] % 12, weights=pitched["duration"], minlength=12).astype(np.float64)
 
 
 def shift_for(notes: NDArray[np.void], key: tuple[int, bool] | None) -> int:

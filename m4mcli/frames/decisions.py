@@ -24,7 +24,7 @@ def target_rows(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.int64]
 
 
 def row_classes(frame: NDArray[np.int64], fields: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """First row of each row's frame (r,), and the pitch classes (r, 12, 3): written so far, last written, first written."""
+    """First row of each row's frame (r,), and pitch classes (r, 12, 3): written so far, last written, first written."""
     first = np.searchsorted(frame, frame, side="left")
     one = np.zeros((len(frame), 12), np.float32)
     pitched = np.flatnonzero(fields[:, 0] < DRUMS)

@@ -98,4 +98,4 @@ def active_fields(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.int6
 
 def metre_fields(metre: NDArray[np.integer]) -> NDArray[np.int64]:
     """Metre (n, 3) of position, bar length, beat length in frames, as model input: longer values are one value."""
-    return np.minimum(metre, UNKNOWN_METRE - 1).astype(np.int64)
+    return np.asarray(np.minimum(metre, UNKNOWN_METRE - 1), np.int64)

@@ -31,7 +31,7 @@ def tick_of(frame: int, tpq: int) -> int:
 
 
 def track_frames(tracks: Iterable[Track], tpq: int) -> NDArray[np.void]:
-    """All notes of some tracks as FRAME_NOTE, ordered by frame, instrument, pitch; doubled notes are one, the longest."""
+    """All notes of some tracks as FRAME_NOTE, by frame, instrument, pitch; of doubled notes the longest."""
     parts = []
     for track in tracks:
         part = np.zeros(len(track.notes), FRAME_NOTE)

@@ -39,7 +39,7 @@ def _mean(sums: NDArray[np.float32], start: NDArray[np.integer], stop: NDArray[n
 
 
 def reference_features(notes: NDArray[np.void], metre: NDArray[np.integer], length: int) -> NDArray[np.float32]:
-    """(length, 12, REFERENCE_FEATURES): now, lowest now, means of the next 4, 8, 16, past 16, this bar, next bar, far."""
+    """(length, 12, REFERENCE_FEATURES): now, lowest, means of the next 4, 8, 16, past 16, this bar, next bar, far."""
     now, lowest = chroma(notes, length)
     sums = np.concatenate((np.zeros((1, 12), np.float32), np.cumsum(now, axis=0, dtype=np.float32)))
     t = np.arange(length)

@@ -1,10 +1,12 @@
-"""Choose among samples of the same part: the likeliest, or the one that agrees most with all the others."""
+"""Choose among samples of the same part: the likeliest, or the one that agrees most with all the others and fits best."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from m4mcli.frames.frames import sounding
 from m4mcli.frames.harmony import chroma
 from m4mcli.generation.request import Sample
+from m4mcli.theory.intervals import CONSONANCE
 
 
 def agreement(samples: list[Sample], length: int) -> NDArray[np.float64]:
@@ -25,9 +27,27 @@ def agreement(samples: list[Sample], length: int) -> NDArray[np.float64]:
     return out
 
 
-def by_consensus(samples: list[Sample], length: int) -> list[int]:
-    """Indices of the samples, the one that agrees most with the others first."""
-    return [int(i) for i in np.argsort(-agreement(samples, length).mean(axis=1), kind="stable")]
+def fit(notes: NDArray[np.void], melody: NDArray[np.void], length: int) -> float:
+    """How well a part fits under a line, FRAME_NOTE rows both: share of the line's frames on a tone of the part, plus the
+    mean consonance (theory.intervals.CONSONANCE) of line and part over the frames in which both sound; -1..2.
+    """
+    part, _ = chroma(notes, length)
+    roll = sounding(melody, length)
+    line = np.flatnonzero(roll.any(axis=1))
+    top = (127 - roll[line, ::-1].argmax(axis=1)) % 12
+    tones = part[line]
+    scores = CONSONANCE[(top[:, None] - np.arange(12)) % 12] * tones
+    both = tones.any(axis=1)
+    consonance = (scores.sum(axis=1)[both] / tones.sum(axis=1)[both]).mean() if both.any() else -1.0
+    return float(tones[np.arange(len(line)), top].mean() + consonance) if len(line) else 0.0
+
+
+def by_consensus(samples: list[Sample], length: int, melody: NDArray[np.void] | None = None) -> list[int]:
+    """Indices of the samples, best first: agreement with all the others, plus the fit under a melody where one is given."""
+    score = agreement(samples, length).mean(axis=1)
+    if melody is not None:
+        score = score + np.array([fit(s.notes, melody, length) for s in samples])
+    return [int(i) for i in np.argsort(-score, kind="stable")]
 
 
 def by_likelihood(samples: list[Sample]) -> list[int]:

@@ -153,15 +153,16 @@ def tone_mask(rules: Rules, last: Last, instrument: int) -> Mask:
 def octave_mask(rules: Rules, last: Last, instrument: int, tone: int) -> Mask:
     """(11,) octaves in which a tone may be played."""
     if instrument == DRUMS:
-        return np.arange(OCTAVES) == 0
-    mask: Mask = pitches_left(rules, last, instrument)[:, tone]
+        lowest: Mask = np.arange(OCTAVES) == 0
+        return lowest
+    mask: Mask = pitches_left(rules, last, instrument)[:, tone].copy()
     if rules.chords and last.count:
-        mask = mask & (np.cumsum(mask) == 1)
+        mask &= np.cumsum(mask) == 1
     return mask
 
 
 def duration_mask(frames_left: int) -> Mask:
     """(16,) durations that end within the music; the shortest always may be chosen."""
-    mask: Mask = np.asarray(frames_left >= DURATIONS)
+    mask = np.array(frames_left >= DURATIONS, dtype=bool)
     mask[0] = True
     return mask

@@ -1,4 +1,4 @@
-"""The network's state over one window of the music: what is given is read first, then frame by frame what is written."""
+"""The network's state over one window of the music: it reads what is given first, then what is written."""
 
 from dataclasses import dataclass
 

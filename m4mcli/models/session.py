@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -43,9 +44,12 @@ def read_adapter(path: Path, wanted: dict[str, tuple[int | str, ...]]) -> dict[s
     `wanted` gives the sizes of each array by name; a size that is a word (the rank) is free.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                raise ValueError("one array, not an archive of them")
             arrays = {name: stored[name].astype(np.float32) for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError) as e:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as e:
         raise M4mError(f"{path}: not a readable adapter: {e}") from e
     if not wanted:
         raise M4mError(f"{path}: this model takes no adapter", "export it with --adapter")

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+CROSS_HEADS = 4
+"""Heads of the attention to a reference."""
+
 Adapter = Mapping[str, tuple[Tensor, Tensor]]
 """Low-rank additions by the name of the linear they belong to: a (inputs, rank), b (rank, outputs)."""
 
@@ -108,7 +111,7 @@ class Block(nn.Module):
         self.wide = nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
-        self.cross = CrossAttention(width, cross_rank, 4) if cross_rank else None
+        self.cross = CrossAttention(width, cross_rank, CROSS_HEADS) if cross_rank else None
 
     def forward(
         self,

@@ -1,6 +1,6 @@
 """Write chords under a melody: canonical key in, samples, the chosen one back in the melody's own key, in frames."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 
@@ -23,6 +23,9 @@ from m4mcli.models.network import Network
 from m4mcli.tasks.task import TASKS, Choice
 from m4mcli.tasks.voicing import Register, chord_rows, register_under
 from m4mcli.theory.keys import estimate_key
+
+AT_ONCE = 16
+"""Samples that are written at once: the network's memory of each takes some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -112,27 +115,51 @@ def write_chord_parts(
     """
     length, shift = len(melody.begin), melody.shift
     given = [s.moved(shift) for s in fixed]
-    silences = [s for s in given if not s.pitch_classes] + [ChordSpan(*rest, frozenset(), 0) for rest in rests]
+    bounded = [*([] if prompt_frames else given), *(ChordSpan(*rest, frozenset(), 0) for rest in rests)]
     request = Request(
         reference=as_one_instrument(shifted(melody.notes, shift)),
         metre=melody.metre,
         length=length,
         begin=melody.begin,
-        fixed=_covered([*([] if prompt_frames else given), *silences], length) | (np.arange(length) < prompt_frames),
+        fixed=_covered(bounded, length) | (np.arange(length) < prompt_frames),
         fixed_notes=block_chords([(s.start, s.stop, s.pitch_classes, s.bass) for s in given if s.pitch_classes]),
         start_by=melody.start_by,
     )
-    rules = TASKS["harmonize"].rules
-    samples = generate(network, request, rules, sampling, seed=seed, samples=count * best_of, progress=progress)
+    samples = _samples(network, request, sampling, seed, count * best_of, progress)
     register = register_under(melody.notes) if len(melody.notes) else Register(CHORD_BASS)
     chosen = []
     for i in range(count):
         group = samples[i * best_of : (i + 1) * best_of]
-        order = by_consensus(group, length) if choice == "consensus" else by_likelihood(group)
+        order = by_consensus(group, length, request.reference) if choice == "consensus" else by_likelihood(group)
         best = group[order[0]]
-        spans = tuple(s.moved(-shift) for s in _held(best, length, silences))
+        spans = tuple(s.moved(-shift) for s in _held(best, length, bounded))
         chosen.append(ChordPart(spans, register, best.log_likelihood, best.choices))
     return chosen
+
+
+def _samples(
+    network: Network, request: Request, sampling: Sampling, seed: int, count: int, progress: Progress | None
+) -> list[Sample]:
+    """Samples, AT_ONCE at a time, each batch from a seed that no user gives."""
+    samples: list[Sample] = []
+    for first in range(0, count, AT_ONCE):
+        samples += generate(
+            network,
+            request,
+            TASKS["harmonize"].rules,
+            sampling,
+            seed=seed + (first << 32),
+            samples=min(AT_ONCE, count - first),
+            progress=within(progress, first // AT_ONCE, -(-count // AT_ONCE)),
+        )
+    return samples
+
+
+def within(progress: Progress | None, done: int, count: int) -> Progress | None:
+    """The progress of one of `count` runs of equal length, `done` of which are done, as progress of all."""
+    if progress is None or count == 1:
+        return progress
+    return lambda frame, of: progress(done * of + frame, count * of)
 
 
 def merged(spans: Iterable[ChordSpan], struck: Collection[int]) -> tuple[ChordSpan, ...]:
@@ -153,8 +180,23 @@ def _covered(spans: Iterable[ChordSpan], length: int) -> NDArray[np.bool_]:
     return frames
 
 
-def _held(sample: Sample, length: int, silences: Sequence[ChordSpan]) -> list[ChordSpan]:
-    """A sample's chords: each lasts to the next chord, to the silence that is asked for, or to the end."""
-    begun = {s.start: s for s in [*chord_spans(sample.notes), *silences] if s.start < length}
-    starts = [*sorted(begun), length]
+def _struck(notes: NDArray[np.void]) -> Iterator[ChordSpan]:
+    """The chords of a sample: what begins together is a chord, and lasts as long as the sample says."""
+    for start in np.unique(notes["frame"]):
+        now = notes[notes["frame"] == start]
+        pitch_classes = frozenset(int(p) % 12 for p in now["pitch"])
+        yield ChordSpan(int(start), int(start + now["duration"].max()), pitch_classes, int(now["pitch"].min()) % 12)
+
+
+def _held(sample: Sample, length: int, bounded: Sequence[ChordSpan]) -> list[ChordSpan]:
+    """A sample's chords: each lasts to the next chord or to the end, but those that are `bounded` no longer than given.
+
+    Where nothing begins behind one of these, the sample has a chord from before it that goes on.
+    """
+    struck = list(_struck(sample.notes))
+    begun = {s.start: s for s in [*struck, *(b for b in bounded if not b.pitch_classes)]}
+    for bound in bounded:
+        lasting = [s for s in struck if s.start < bound.start and s.stop > bound.stop]
+        begun.setdefault(bound.stop, lasting[-1] if lasting else ChordSpan(0, 0, frozenset(), 0))
+    starts = [*sorted(start for start in begun if start < length), length]
     return [replace(begun[start], start=start, stop=stop) for start, stop in pairwise(starts)]

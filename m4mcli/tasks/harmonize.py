@@ -1,30 +1,28 @@
 """Add a chord track to a piece: from its melody to a track in its own ticks, and the chords' names."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.errors import M4mError
-from m4mcli.frames.canonical import pitch_class_histogram
-from m4mcli.frames.frames import FRAME_NOTE, frame_of, metre_frames, track_frames
+from m4mcli.frames.frames import FRAME_NOTE, tick_of
 from m4mcli.generation.generate import Progress
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
 from m4mcli.models.session import Device, OnnxNetwork
-from m4mcli.score.metre import Bar, bars
-from m4mcli.score.score import NOTE, Score, Track
-from m4mcli.tasks.chord_track import ChordPart, ChordSpan, Melody, chord_spans, write_chord_parts
+from m4mcli.score.metre import Bar
+from m4mcli.score.score import Score, Track
+from m4mcli.tasks.chord_track import ChordPart, ChordSpan, Melody, chord_spans, merged, within, write_chord_parts
 from m4mcli.tasks.dynamics import velocities
+from m4mcli.tasks.layout import Layout, lay_out
 from m4mcli.tasks.melody import Found
-from m4mcli.tasks.placement import beat_ticks, frame_ticks, has_pickup, placed
+from m4mcli.tasks.placement import has_pickup, placed
 from m4mcli.tasks.task import TASKS, Choice
-from m4mcli.tasks.written_chords import fixed_ticks, parse_progression
+from m4mcli.tasks.voicing import chord_rows, register_like
 from m4mcli.theory.chord_names import chord_symbol
-from m4mcli.theory.keys import estimate_key
 
 TASK = TASKS["harmonize"]
 
@@ -33,15 +31,16 @@ TASK = TASKS["harmonize"]
 class Wish:
     """What the user asks of a chord part beside the melody.
 
-    `chords` is a written progression for fixed bars; `prompt` a score that holds the part's first bars; `per_bar` chord places
-    in a bar (None: every beat); `key` (tonic, minor) instead of the estimated one.
+    `chords` is a written progression for fixed bars; `prompt` a score that holds the part's first bars; `per_bar` chord
+    places in a bar (None: every beat); `key` (tonic, minor) instead of the estimated one; `program` None for that of
+    the prompt, or the task's.
     """
 
     chords: str | None = None
     prompt: Score | None = None
     per_bar: Literal[1, 2, 4] | None = None
     key: tuple[int, bool] | None = None
-    program: int = TASK.program
+    program: int | None = None
     sampling: Sampling = TASK.sampling
     best_of: int = TASK.best_of
     choice: Choice = TASK.choice
@@ -61,152 +60,90 @@ class NamedChord:
 
 @dataclass(frozen=True)
 class Harmonization:
-    """A chord track in the piece's ticks, and its chords by name."""
+    """A chord track in the piece's ticks, its chords by name, and the melody's key (tonic, minor)."""
 
     track: Track
     chords: tuple[NamedChord, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The melody as the model sees it, and where its frames lie in the piece."""
-
-    melody: Melody
-    fixed: list[ChordSpan]
-    prompt_frames: int
-    prompt_notes: NDArray[np.void]
-    bars: tuple[Bar, ...]
-    ticks: dict[int, int]
-    end: int
-
-
-def plan(score: Score, found: Found, wish: Wish) -> Plan:
-    """Lay out a request: melody, metre, beats, fixed chords, prompt. Raises M4mError where the wish does not fit."""
-    tpq = score.tpq
-    end = int((found.notes["onset"] + found.notes["duration"]).max())
-    places = bars(score, end)
-    length = max(1, -(-end * 4 // tpq))
-    notes = track_frames([Track(notes=found.notes)], tpq)
-    ticks = beat_ticks(places, tpq, length, wish.per_bar)
-    begin = np.zeros(length, bool)
-    begin[list(ticks)] = True
-    fixed, prompt, frames = [], np.zeros(0, NOTE), 0
-    if wish.chords is not None:
-        if wish.prompt is not None:
-            raise M4mError("--chords and --prompt exclude each other", "give one of them", 2)
-        spans = fixed_ticks(parse_progression(wish.chords), places, tpq)
-        ticks |= frame_ticks((tick for a, b, _ in spans for tick in (a, b)), tpq)
-        fixed = [_span(frame_of(a, tpq), min(frame_of(b, tpq), length), chord) for a, b, chord in spans]
-        fixed = [s for s in fixed if s.stop > s.start]
-    elif wish.prompt is not None:
-        prompt, frames = _prompt(wish.prompt, tpq, length)
-        fixed = chord_spans(track_frames([Track(notes=prompt)], tpq))
-    first = int(notes["frame"].min())
-    downbeats = [f for f in (frame_of(b.tick, tpq) for b in places) if first <= f < length]
-    metre = _metre(places, tpq, length)
-    melody = Melody(notes, metre, begin, downbeats[0] if downbeats else first, wish.key)
-    return Plan(melody, fixed, frames, prompt, places, ticks, end)
-
-
-def _span(start: int, stop: int, chord: object) -> ChordSpan:
-    from m4mcli.theory.chords import Chord
-
-    if isinstance(chord, Chord):
-        return ChordSpan(start, stop, chord.pitch_classes, chord.bass)
-    return ChordSpan(start, stop, frozenset(), 0)
-
-
-def _prompt(prompt: Score, tpq: int, length: int) -> tuple[NDArray[np.void], int]:
-    """The prompt's pitched notes in ticks of the piece, and the frame at which it ends."""
-    parts = [t.notes for t in prompt.tracks if len(t.notes) and not t.is_drum]
-    if not parts:
-        raise M4mError("--prompt: the file has no pitched notes", "give a file with the part's first bars", 2)
-    notes = np.concatenate(parts)
-    scale = tpq / prompt.tpq
-    onset = np.rint(notes["onset"] * scale).astype(np.int64)
-    ends = np.rint((notes["onset"] + notes["duration"]) * scale).astype(np.int64)
-    notes = notes.copy()
-    notes["onset"], notes["duration"] = onset, np.maximum(1, ends - onset)
-    return notes[np.lexsort((notes["pitch"], notes["onset"]))], min(length, frame_of(int(ends.max()), tpq))
-
-
-def _metre(places: tuple[Bar, ...], tpq: int, length: int) -> NDArray[np.int32]:
-    """Metre of each frame; a pickup counts as the end of a whole bar."""
-    metre = metre_frames(places, tpq, length)
-    if has_pickup(places, tpq):
-        first, whole = (frame_of(b.tick + b.length, tpq) - frame_of(b.tick, tpq) for b in places[:2])
-        metre[:first, 0] += whole - first
-        metre[:first, 1] = whole
-    return metre
+    key: tuple[int, bool]
 
 
 def harmonize(
     score: Score, found: Found, network: Network, wish: Wish, progress: Progress | None = None
 ) -> list[Harmonization]:
-    """Write `wish.count` chord parts under a melody of the score. The same seed gives the same parts."""
-    layout = plan(score, found, wish)
-    parts = write_chord_parts(
+    """Write `wish.count` chord parts under a melody of the score, each what the next seed alone would give.
+
+    Raises M4mError (status 2) where the wish does not fit the piece.
+    """
+    layout = lay_out(score, found.notes, chords=wish.chords, prompt=wish.prompt, per_bar=wish.per_bar, key=wish.key)
+    return [
+        _result(score, layout, wish, _part(layout, network, wish, wish.seed + i, within(progress, i, wish.count)))
+        for i in range(wish.count)
+    ]
+
+
+def _part(layout: Layout, network: Network, wish: Wish, seed: int, progress: Progress | None) -> ChordPart:
+    (part,) = write_chord_parts(
         network,
         layout.melody,
         layout.fixed,
         sampling=wish.sampling,
         prompt_frames=layout.prompt_frames,
-        seed=wish.seed,
-        count=wish.count,
+        rests=layout.rests,
+        seed=seed,
         best_of=wish.best_of,
         choice=wish.choice,
         progress=progress,
     )
-    key = wish.key or estimate_key(pitch_class_histogram(layout.melody.notes))
-    return [_result(score, layout, part, wish, key) for part in parts]
+    return part
 
 
-def _result(
-    score: Score, layout: Plan, part: ChordPart, wish: Wish, key: tuple[int, bool] | None
-) -> Harmonization:
-    notes = part.notes(wish.program)
-    after = notes[notes["frame"] >= layout.prompt_frames] if layout.prompt_frames else notes
-    if len(layout.prompt_notes) and len(after):
-        lowest = _lowest_mean(layout.prompt_notes["onset"], layout.prompt_notes["pitch"])
-        after["pitch"] += 12 * round((lowest - _lowest_mean(after["frame"], after["pitch"])) / 12)
+def _result(score: Score, layout: Layout, wish: Wish, part: ChordPart) -> Harmonization:
+    """The part's chords as notes, behind those of the prompt if there is one, and their names."""
+    spans = merged(part.spans, layout.struck)
+    prompt, register, program = layout.prompt, part.register, TASK.program
+    if prompt is not None:
+        register, program = register_like(prompt.notes["onset"], prompt.notes["pitch"]), prompt.program
+    program = program if wish.program is None else wish.program
     track = placed(
-        after,
+        chord_rows((astuple(s) for s in spans if s.start >= layout.prompt_frames), register, program),
         score.tpq,
         name=TASK.track_name,
-        program=wish.program,
+        program=program,
         velocities=lambda onsets: velocities(onsets, layout.bars, score),
         ticks=layout.ticks,
         end=layout.end,
     )
-    if len(layout.prompt_notes):
-        begun = track.notes["onset"] >= layout.prompt_frames * score.tpq // 4
-        track = replace(track, notes=np.concatenate((layout.prompt_notes, track.notes[begun])))
-    return Harmonization(track, _named(score, layout, part, key))
+    if prompt is not None:
+        track = replace(track, notes=np.concatenate((prompt.notes, track.notes)))
+    return Harmonization(track, _named(layout, spans), layout.melody.likely_key)
 
 
-def _lowest_mean(onsets: NDArray[np.integer], pitches: NDArray[np.integer]) -> float:
-    return float(np.mean([pitches[onsets == o].min() for o in np.unique(onsets)]))
-
-
-def _named(
-    score: Score, layout: Plan, part: ChordPart, key: tuple[int, bool] | None
-) -> tuple[NamedChord, ...]:
+def _named(layout: Layout, spans: tuple[ChordSpan, ...]) -> tuple[NamedChord, ...]:
+    pickup = has_pickup(layout.bars, layout.tpq)
+    starts = [bar.tick for bar in layout.bars]
     named = []
-    first = 0 if has_pickup(layout.bars, score.tpq) else 1
-    starts = [b.tick for b in layout.bars]
-    for span in part.spans:
-        tick = layout.ticks.get(span.start, round(span.start * score.tpq / 4))
+    for span in spans:
+        tick = layout.ticks.get(span.start, tick_of(span.start, layout.tpq))
         index = max(0, int(np.searchsorted(starts, tick, side="right")) - 1)
-        bar = layout.bars[index]
-        beat = 1 + (tick - bar.tick) / (bar.length / bar.numerator)
-        symbol = chord_symbol(span.pitch_classes, span.bass, key) if span.pitch_classes else "N.C."
-        named.append(NamedChord(first + index, round(beat, 3), tick, symbol))
+        beat = _beat(layout.bars[index], tick, layout.bars[1] if pickup and index == 0 else None)
+        symbol = chord_symbol(span.pitch_classes, span.bass, layout.melody.likely_key)
+        named.append(NamedChord(index + (not pickup), beat, tick, symbol))
     return tuple(named)
 
 
+def _beat(bar: Bar, tick: int, following: Bar | None) -> float:
+    """The beat, from 1, of a tick in a bar; in a pickup it is that of the whole bar that the `following` one is."""
+    metre = following or bar
+    whole = metre.whole or metre.length
+    start = bar.tick + bar.length - whole if following else bar.tick
+    return round(1 + (tick - start) / (whole / metre.numerator), 3)
+
+
 def open_network(model: str | None, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """The network that ships for this task, or the named one."""
-    return OnnxNetwork(find_model(model, TASK.name), device, threads)
+    """The network that ships for this task, or the named one, with its adapter for the task where it has one."""
+    found = find_model(model, TASK.name)
+    adapter = TASK.name if TASK.name in found.facts.get("adapters", {}) else None
+    return OnnxNetwork(found, device, threads, adapter)
 
 
 def harmonizer(

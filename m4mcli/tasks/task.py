@@ -36,7 +36,7 @@ TASKS = {
             condition="melody",
             target="chords",
             rules=Rules(instruments=(0,), at_most=6, at_least=3, chords=True, continuous=True),
-            sampling=Sampling(temperature=0.7, top_p=0.95),
+            sampling=Sampling(temperature=0.5, top_p=0.9),
             best_of=8,
             track_name="Chords",
         ),

@@ -17,8 +17,8 @@ FREE_METRE = (0, 16, 4)
 class Example:
     """One window of music: `target` is to be written given `reference` (None: nothing given), over `length` frames.
 
-    `history` is the target as the model is told it, which training may corrupt; `known` (length,) says which of its frames
-    are told. `metre` (length, 3) is None where it is not told.
+    `history` is the target as the model is told it, which training may corrupt; `known` (length,) says which of its
+    frames are told. `metre` (length, 3) is None where it is not told.
     """
 
     reference: NDArray[np.void] | None
@@ -33,9 +33,9 @@ class Example:
 class Batch:
     """B examples of T frames. Rows are packed; `*_frame` is b * T + t of each row.
 
-    history_fields and reference_fields (n, 5); metre (B, T, 3); harmony (B, T, 12, FEATURES); known, valid (B, T); told (B,)
-    whether there is a reference; row_fields (r, 4), END rows with zeros behind END; note_row (m,) index into the rows of the
-    notes; classes (m, 12, 3) of each note row.
+    history_fields and reference_fields (n, 5); metre (B, T, 3); harmony (B, T, 12, FEATURES); known, valid (B, T);
+    told (B,) whether there is a reference; row_fields (r, 4), END rows with zeros behind END; note_row (m,) index into
+    the rows of the notes; classes (m, 12, 3) of each note row.
     """
 
     history_frame: NDArray[np.int64]

@@ -21,9 +21,9 @@ from m4mcli.training.batches import Example
 class Augmentation:
     """Shares of training windows (0..1) that are changed, all 0 for validation.
 
-    `other_key`: moved a fifth up or down, as if the key had been misjudged. `no_metre`: metre not told. `hidden_history`:
-    spans of what was written so far are not told. `wrong_history`: share of chords told wrongly. `hidden_reference`: spans of
-    the reference are silent. `from_start`: windows that begin at the piece's first bar.
+    `other_key`: moved a second, fourth or fifth, as if the key had been misjudged. `no_metre`: metre not told.
+    `hidden_history`: spans of what was written so far are not told. `wrong_history`: share of chords told wrongly.
+    `hidden_reference`: spans of the reference are silent. `from_start`: windows that begin at the piece's first bar.
     """
 
     other_key: float = 0.0
@@ -92,7 +92,7 @@ def drums_split(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
 
 
 def window(notes: NDArray[np.void], start: int, length: int, *, sounding_on: bool = True) -> NDArray[np.void]:
-    """Notes of frames start..start+length, counted from `start`; with those that sound on from before unless told not."""
+    """Notes of frames start..start+length, counted from `start`; `sounding_on`: also those that began before."""
     ends = notes["frame"] + notes["duration"]
     after = ends > start if sounding_on else notes["frame"] >= start
     part = notes[after & (notes["frame"] < start + length)].copy()
