@@ -13,31 +13,10 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "quantize info evaluate completions harmonize continue help --help --version"
+        _m4m_words "harmonize continue quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
-        quantize:--grid) :; return ;;
-        quantize:--strength) :; return ;;
-        quantize:--swing) :; return ;;
-        quantize:--unswing) :; return ;;
-        quantize:--ends) _m4m_words "grid keep length"; return ;;
-        quantize:-o|quantize:--output) _m4m_files; return ;;
-        evaluate:--pack) _m4m_folders; return ;;
-        evaluate:--source) :; return ;;
-        evaluate:--split) :; return ;;
-        evaluate:--prompt-frames) :; return ;;
-        evaluate:--samples) :; return ;;
-        evaluate:--songs) :; return ;;
-        evaluate:--seed) :; return ;;
-        evaluate:--model) _m4m_folders; return ;;
-        evaluate:--temperature) :; return ;;
-        evaluate:--top-p) :; return ;;
-        evaluate:--best-of) :; return ;;
-        evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
-        evaluate:--threads) :; return ;;
-        evaluate:-o|evaluate:--output) _m4m_files; return ;;
-        completions:-o|completions:--output) _m4m_files; return ;;
         harmonize:--melody) :; return ;;
         harmonize:--chords) :; return ;;
         harmonize:--key) :; return ;;
@@ -69,23 +48,71 @@ _m4m() {
         continue:--device) _m4m_words "cpu cuda auto"; return ;;
         continue:--threads) :; return ;;
         continue:-o|continue:--output) _m4m_files; return ;;
+        quantize:--grid) :; return ;;
+        quantize:--strength) :; return ;;
+        quantize:--swing) :; return ;;
+        quantize:--unswing) :; return ;;
+        quantize:--ends) _m4m_words "grid keep length"; return ;;
+        quantize:-o|quantize:--output) _m4m_files; return ;;
+        tokenize:--scheme) _m4m_words "frames"; return ;;
+        tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        train:--pack) _m4m_folders; return ;;
+        train:--out) _m4m_folders; return ;;
+        train:--set) :; return ;;
+        train:--max-minutes) :; return ;;
+        train:--device) _m4m_words "cpu cuda"; return ;;
+        train:--workers) :; return ;;
+        export-onnx:-o|export-onnx:--output) _m4m_folders; return ;;
+        export-onnx:--pack) _m4m_folders; return ;;
+        export-onnx:--card) _m4m_files; return ;;
+        export-onnx:--recipe) _m4m_files; return ;;
+        export-onnx:--adapter) _m4m_files; return ;;
+        export-onnx:--shards) :; return ;;
+        evaluate:--pack) _m4m_folders; return ;;
+        evaluate:--source) :; return ;;
+        evaluate:--split) :; return ;;
+        evaluate:--prompt-frames) :; return ;;
+        evaluate:--samples) :; return ;;
+        evaluate:--songs) :; return ;;
+        evaluate:--seed) :; return ;;
+        evaluate:--model) _m4m_folders; return ;;
+        evaluate:--temperature) :; return ;;
+        evaluate:--top-p) :; return ;;
+        evaluate:--best-of) :; return ;;
+        evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
+        evaluate:--threads) :; return ;;
+        evaluate:-o|evaluate:--output) _m4m_files; return ;;
+        dataset:--out) _m4m_folders; return ;;
+        dataset:--glob) :; return ;;
+        dataset:--name) :; return ;;
+        dataset:--workers) :; return ;;
+        dataset:--timeout) :; return ;;
+        completions:-o|completions:--output) _m4m_files; return ;;
     esac
     case "${COMP_WORDS[1]}" in
-        quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl -q --quiet -h --help" ;;
-        evaluate) words="--pack --source --split --prompt-frames --samples --songs --seed --model --baselines --temperature --top-p --best-of --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
-        completions) words="-o --output -h --help" ;;
         harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         continue) words="--bars --instruments --seed --temperature --top-p --top-k --min-p --best-of --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        info) words="--json --jsonl -q --quiet -h --help" ;;
+        train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
+        export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--pack --source --split --prompt-frames --samples --songs --seed --model --baselines --temperature --top-p --best-of --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
+        completions) words="-o --output -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
     case "${COMP_WORDS[1]}" in
-        quantize) _m4m_music ;;
-        info) _m4m_music ;;
-        evaluate) _m4m_words "harmonize" ;;
-        completions) _m4m_words "bash zsh fish" ;;
         harmonize) _m4m_music ;;
         continue) _m4m_music ;;
+        quantize) _m4m_music ;;
+        tokenize) _m4m_music ;;
+        info) _m4m_music ;;
+        train) _m4m_files ;;
+        export-onnx) : ;;
+        evaluate) _m4m_words "harmonize foundation" ;;
+        dataset) _m4m_folders ;;
+        completions) _m4m_words "bash zsh fish" ;;
     esac
 }
 complete -o filenames -F _m4m m4m

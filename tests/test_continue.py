@@ -18,9 +18,7 @@ def piece(numerator: int = 4, denominator: int = 4, tpq: int = 480) -> bytes:
     rows = [(i * tpq // 2, tpq // 2, 60 + (2 * i) % 12, 70) for i in range(4 * bar // (tpq // 2))]
     drums = [(i * tpq, tpq // 4, 36 if i % 2 else 38, 90) for i in range(4 * bar // tpq)]
     tracks = (Track("Tune", 40, False, notes_array(rows)), Track("Kit", 0, True, notes_array(drums)))
-    return score_to_midi(
-        Score(tpq, tracks, (Tempo(0, 400_000),), (TimeSignature(0, numerator, denominator),))
-    )
+    return score_to_midi(Score(tpq, tracks, (Tempo(0, 400_000),), (TimeSignature(0, numerator, denominator),)))
 
 
 def test_the_input_stays_and_new_notes_lie_in_the_new_bars(m4m: Run) -> None:

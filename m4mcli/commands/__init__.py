@@ -1,0 +1,1 @@
+"""The subcommands: options in, music or JSON out; one module each."""

@@ -28,7 +28,10 @@ Bars = Annotated[int, typer.Option("--bars", min=1, max=4096, metavar="N", help=
 Instruments = Annotated[
     str | None,
     typer.Option(
-        "--instruments", metavar="LIST", show_default=False, help="Only these, such as piano,bass,drums; else the piece's."
+        "--instruments",
+        metavar="LIST",
+        show_default=False,
+        help="Only these, such as piano,bass,drums; else the piece's.",
     ),
 ]
 Temperature = Annotated[
@@ -38,7 +41,12 @@ Temperature = Annotated[
 TopP = Annotated[
     float | None,
     typer.Option(
-        "--top-p", min=0, max=1, metavar="P", show_default=False, help="Choose among the likeliest that hold P together."
+        "--top-p",
+        min=0,
+        max=1,
+        metavar="P",
+        show_default=False,
+        help="Choose among the likeliest that hold P together.",
     ),
 ]
 TopK = Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Choose among the K likeliest; 0: all.")]

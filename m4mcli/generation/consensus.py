@@ -1,4 +1,4 @@
-"""Choose among samples of the same part: the likeliest, or the one that agrees most with all the others and fits best."""
+"""Choose among samples of a part: the likeliest, or the one that agrees most with the others and fits best."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,10 @@ def agreement(samples: list[Sample], length: int) -> NDArray[np.float64]:
 
 
 def fit(notes: NDArray[np.void], melody: NDArray[np.void], length: int) -> float:
-    """How well a part fits under a line, FRAME_NOTE rows both: share of the line's frames on a tone of the part, plus the
-    mean consonance (theory.intervals.CONSONANCE) of line and part over the frames in which both sound; -1..2.
+    """How well a part fits under a line, FRAME_NOTE rows both; -1..2.
+
+    Share of the line's frames on a tone of the part, plus the mean consonance (theory.intervals.CONSONANCE) of line and
+    part over the frames in which both sound.
     """
     part, _ = chroma(notes, length)
     roll = sounding(melody, length)
@@ -43,7 +45,7 @@ def fit(notes: NDArray[np.void], melody: NDArray[np.void], length: int) -> float
 
 
 def by_consensus(samples: list[Sample], length: int, melody: NDArray[np.void] | None = None) -> list[int]:
-    """Indices of the samples, best first: agreement with all the others, plus the fit under a melody where one is given."""
+    """Indices of the samples, best first: agreement with the others, plus the fit under a melody where one is given."""
     score = agreement(samples, length).mean(axis=1)
     if melody is not None:
         score = score + np.array([fit(s.notes, melody, length) for s in samples])

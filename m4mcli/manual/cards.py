@@ -1,7 +1,7 @@
 """The tables of figures in the model cards `models/*/card.md`, from the `metrics.json` beside them.
 
-`python -m m4mcli.manual.cards` rewrites what stands between `<!-- generated: figures -->` and `<!-- end -->`; with `--check` it
-only says whether that is current (status 1 if not). `metrics.json` is what `m4m evaluate ... --json` wrote.
+`python -m m4mcli.manual.cards` rewrites what stands between `<!-- generated: figures -->` and `<!-- end -->`; with
+`--check` it only says whether that is current (status 1 if not). `metrics.json` is what `m4m evaluate --json` wrote.
 """
 
 import json

@@ -1,0 +1,1 @@
+"""A piece of music: read with care, written whole."""

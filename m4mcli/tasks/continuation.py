@@ -95,9 +95,7 @@ def continuations(
     return chosen
 
 
-def _tracks(
-    score: Score, made: NDArray[np.void], instruments: tuple[int, ...], stop: int
-) -> tuple[Track, ...]:
+def _tracks(score: Score, made: NDArray[np.void], instruments: tuple[int, ...], stop: int) -> tuple[Track, ...]:
     places = bars(score, stop)
     tracks = []
     for instrument in instruments:

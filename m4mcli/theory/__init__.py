@@ -1,0 +1,1 @@
+"""Music theory as small pure functions."""

@@ -17,7 +17,7 @@ FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 
 
 def key_scores(histogram: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Pearson correlation of a pitch-class histogram (12,) with the 24 key profiles: (2, 12), major then minor, by tonic."""
+    """Correlation of a pitch-class histogram (12,) with the 24 key profiles: (2, 12), major then minor, by tonic."""
     h = np.asarray(histogram, dtype=np.float64)
     h = h - h.mean()
     rolls = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12

@@ -36,7 +36,11 @@ def _save(tensors: dict[str, Tensor], facts: dict[str, Any], path: Path) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
+        # safetensors leaves its files to the owner alone, whatever the umask says.
+        beside.touch()
+        mode = beside.stat().st_mode
         save_file({k: v.contiguous() for k, v in tensors.items()}, beside, metadata={"facts": json.dumps(facts)})
+        beside.chmod(mode)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
