@@ -55,6 +55,27 @@ Model = Annotated[
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
 
+Temperature = Annotated[
+    float | None,
+    typer.Option("--temperature", min=0, metavar="T", show_default=False, help="Boldness; 0 takes the likeliest."),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p",
+        min=0,
+        max=1,
+        metavar="P",
+        show_default=False,
+        help="Choose among the likeliest, P together.",
+    ),
+]
+TopK = Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Choose among the K likeliest; 0: all.")]
+BestOf = Annotated[
+    int | None,
+    typer.Option("--best-of", min=1, metavar="N", show_default=False, help="Samples from which one is chosen."),
+]
+
 
 def printable(text: str) -> str:
     """The text in one line that a terminal shows as it is: no escape codes, no line ends, no other control."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from m4mcli.errors import M4mError
 from m4mcli.frames.fields import SIZES
 from m4mcli.frames.frames import FRAME_NOTE
+from m4mcli.generation.consensus import by_consensus, closes_on
+from m4mcli.generation.request import Sample
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.score.score import Score, TimeSignature, Track, notes_array
@@ -192,7 +194,7 @@ def test_chords_enter_with_the_melody(note: tuple[int, int], entry: int, due: in
 def test_no_chord_begins_where_it_would_be_cut_off_at_once() -> None:
     stub, held, struck = score((0, 1930)), score((0, 2400)), score((0, 1920), (1920, 1930))
     last = [int(np.flatnonzero(lay_out(s, s.tracks[0].notes).melody.begin)[-1]) for s in (stub, held, struck)]
-    assert last == [12, 16, 16]
+    assert last == [0, 16, 16]
 
 
 def test_long_rests_of_the_melody_are_silent() -> None:
@@ -218,3 +220,25 @@ def test_a_pickup_is_the_end_of_a_bar_for_the_model() -> None:
     metre = lay_out(piece, piece.tracks[0].notes).melody.metre
     assert metre[:4].tolist() == [[12 + i, 16, 4] for i in range(4)]
     assert metre[4].tolist() == [0, 16, 4]
+
+
+def test_the_chords_of_a_melody_that_ends_on_its_tonic_triad_close_on_the_tonic() -> None:
+    def sample(*chords: tuple[int, ...]) -> Sample:
+        rows = [(8 * i, 0, pitch, 8) for i, chord in enumerate(chords) for pitch in chord]
+        return Sample(np.array(rows, FRAME_NOTE), 0.0, 1)
+
+    c, g7, a7 = (36, 40, 43), (43, 47, 50, 53), (45, 49, 52, 55)
+    away, home = sample(c, g7, a7), sample(c, g7, c)
+    assert by_consensus([away, away, home], 24) == [0, 1, 2]
+    assert by_consensus([away, away, home], 24, close=(0, False)) == [2, 0, 1]
+    assert not closes_on(sample((36, 39, 43)), 0, False)
+    assert closes_on(sample((36, 39, 43)), 0, True)
+
+
+def test_a_melody_says_where_it_closes_only_if_it_ends_on_its_tonic_triad() -> None:
+    tune = np.array([(4 * i, 0, p, 4) for i, p in enumerate((60, 64, 67, 65, 62, 59, 62, 60))], FRAME_NOTE)
+    metre = np.tile(np.array((0, 16, 4)), (32, 1))
+    begin = np.ones(32, bool)
+    assert Melody(tune, metre, begin, ends=True).close == (0, False)
+    assert Melody(tune, metre, begin).close is None
+    assert Melody(tune[:-1], metre, begin, key=(0, False), ends=True).close is None

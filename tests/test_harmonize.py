@@ -407,6 +407,21 @@ def test_prompts_that_do_not_fit(m4m: Run, tmp_path: Path) -> None:
     longer = m4m("harmonize", *QUICK, "--only", "--prompt", "begun.json", stdin=source)
     assert longer.returncode == 0
     assert read_score(longer.stdout, "out").score.note_count == 11
+    told = "m4m harmonize: warning: the prompt covers the whole melody: nothing is left to write\n"
+    assert longer.stderr.decode() == told
+
+
+def test_a_chord_track_that_is_there_is_kept_with_a_warning(m4m: Run) -> None:
+    begun = m4m("harmonize", *QUICK, "--json", stdin=melody(steps(240, 1920)))
+    assert begun.stderr == b""
+    again = m4m("harmonize", *QUICK, "--json", stdin=begun.stdout)
+    told = "m4m harmonize: warning: the piece has a track named Chords: it is kept, and another one added\n"
+    assert again.stderr.decode() == told
+    before, after = (read_score(done.stdout, "out").score.tracks for done in (begun, again))
+    assert [track.name for track in after[-2:]] == ["Chords", "Chords"]
+    assert after[len(before) - 1].notes.tolist() == before[-1].notes.tolist()
+    assert m4m("harmonize", *QUICK, "--only", stdin=begun.stdout).stderr == b""
+    assert m4m("harmonize", *QUICK, "-q", stdin=begun.stdout).stderr == b""
 
 
 def test_only_writes_the_chords_under_the_same_tempi(m4m: Run) -> None:

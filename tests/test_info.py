@@ -54,9 +54,25 @@ def test_what_it_says_in_words(m4m: Run) -> None:
         "tempo   120, 60 from bar 3 bpm",
         "key     C minor",
         "track  name  instrument  notes  range",
-        "0      Tune  Violin      2      C4-C5",
-        "1      Beat  Drums       2      C2-D2",
+        "1      Tune  Violin      2      C4-C5",
+        "2      Beat  Drums       2      C2-D2",
     ]
+
+
+def test_one_of_a_thing_is_told_as_one(m4m: Run) -> None:
+    piece = Score(480, (Track("Tune", 0, notes=notes_array([(0, 240, 60, 80)])),), (), (TimeSignature(0, 1, 4),))
+    assert m4m("info", stdin=score_to_midi(piece)).stdout.decode().splitlines()[1] == "length  1 bar, 1 beat, 0.2 s, 1 note"
+
+
+def test_the_number_of_a_track_names_it_elsewhere(m4m: Run) -> None:
+    parts = (("Pad", 50), ("Tune", 72), ("Answer", 65))
+    tracks = tuple(Track(name, 0, notes=notes_array([(0, 1920, pitch, 80)])) for name, pitch in parts)
+    piece = score_to_midi(Score(480, tracks))
+    numbers = {line.split()[1]: line.split()[0] for line in m4m("info", stdin=piece).stdout.decode().splitlines()[-3:]}
+    assert len(numbers) == len(parts)
+    for name, number in numbers.items():
+        done = m4m("harmonize", "-v", "--best-of", "1", "--melody", number, stdin=piece)
+        assert f"melody: track {number} '{name}', as asked" in done.stderr.decode()
 
 
 def test_json_of_a_score_is_described_like_its_midi(m4m: Run, examples: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Run
 
 from m4mcli.errors import M4mError
 from m4mcli.models.registry import HASHES, available, file_hash, find_model, read_model, verify, write_hashes
@@ -42,12 +43,12 @@ def one_line(error: pytest.ExceptionInfo[M4mError]) -> str:
 
 
 def test_a_model_is_found_by_task_name_and_path(models: Path, tmp_path: Path) -> None:
-    first, second = model_folder(models / "a", "drums"), model_folder(models / "b", "continue-x")
+    first, second = model_folder(models / "a", "drums"), model_folder(models / "b", "drums")
     elsewhere = model_folder(tmp_path / "mine" / "c", "drums")
     (models / "not-a-model").mkdir()
     assert find_model(None, "drums").path == first
     assert find_model("b", "drums").path == second
-    assert find_model(str(elsewhere), "anything").name == "c"
+    assert find_model(str(elsewhere), "drums").name == "c"
     assert {"a", "b"} <= available().keys()
     assert "not-a-model" not in available()
 
@@ -62,6 +63,39 @@ def test_a_model_with_an_adapter_for_the_task_is_found(models: Path) -> None:
     folder = model_folder(models / "a", "whole", adapters={"split": {"file": "adapter-split.npz"}})
     found = find_model(None, "split")
     assert (found.path, found.tasks) == (folder, ("whole", "split"))
+
+
+def test_a_model_for_another_task_is_refused(models: Path, tmp_path: Path) -> None:
+    model_folder(models / "a", "whole", adapters={"split": {"file": "adapter-split.npz"}})
+    model_folder(models / "b", "split")
+    (model_folder(models / "broken", "split") / "model.json").write_text("{")
+    elsewhere = str(model_folder(tmp_path / "c", "paint"))
+    with pytest.raises(M4mError) as other:
+        find_model("b", "whole")
+    assert one_line(other) == "b: a model for split, not for whole; models for whole: a"
+    with pytest.raises(M4mError) as folder:
+        find_model(elsewhere, "split")
+    assert one_line(folder) == f"{elsewhere}: a model for paint, not for split; models for split: a, b"
+    with pytest.raises(M4mError) as adapted:
+        find_model("a", "paint")
+    assert one_line(adapted) == "a: a model for whole, split, not for paint; models for paint: none"
+    assert find_model("a", "whole").path == find_model("a", "split").path
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "task", "fitting"),
+    [
+        ("harmonize", "foundation-small", "continue", "harmonize-small"),
+        ("continue", "harmonize-small", "harmonize", "foundation-small"),
+    ],
+)
+def test_the_shipped_models_do_not_do_each_others_task(
+    m4m: Run, examples: Path, command: str, model: str, task: str, fitting: str
+) -> None:
+    done = m4m(command, "--model", model, examples / "ode-to-joy.mid")
+    assert (done.returncode, done.stdout) == (1, b"")
+    told = f"m4m {command}: {model}: a model for {task}, not for {command}; models for {command}: {fitting}\n"
+    assert done.stderr.decode() == told
 
 
 def test_what_is_not_there_is_said_in_one_line(models: Path) -> None:

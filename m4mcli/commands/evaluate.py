@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.options import DeviceName, Invocation, Model, Output, Quiet, Seed, Threads, Verbose
+from m4mcli.options import (
+    BestOf,
+    DeviceName,
+    Invocation,
+    Model,
+    Output,
+    Quiet,
+    Seed,
+    Temperature,
+    Threads,
+    TopP,
+    Verbose,
+)
 
 if TYPE_CHECKING:
     from m4mcli.dataset.pack import Pack
@@ -45,18 +57,6 @@ Songs = Annotated[
     typer.Option("--songs", min=1, metavar="N", show_default=False, help="Only the first N songs of each source."),
 ]
 Baselines = Annotated[bool, typer.Option("--baselines", help="Measure the baselines alone, no model.")]
-Temperature = Annotated[
-    float | None,
-    typer.Option("--temperature", min=0, metavar="T", show_default=False, help="Instead of the task's temperature."),
-]
-TopP = Annotated[
-    float | None,
-    typer.Option("--top-p", min=0, max=1, metavar="P", show_default=False, help="Instead of the task's top-p."),
-]
-BestOf = Annotated[
-    int | None,
-    typer.Option("--best-of", min=1, metavar="N", show_default=False, help="Samples from which each answer is chosen."),
-]
 FiguresJson = Annotated[bool, typer.Option("--json", help="Write every figure as JSON.")]
 
 

@@ -12,6 +12,7 @@ from m4mcli.errors import USAGE, M4mError
 from m4mcli.options import (
     AsJson,
     AsMidi,
+    BestOf,
     DeviceName,
     File,
     Force,
@@ -20,7 +21,10 @@ from m4mcli.options import (
     Output,
     Quiet,
     Seed,
+    Temperature,
     Threads,
+    TopK,
+    TopP,
     Verbose,
 )
 
@@ -36,30 +40,10 @@ Melody = Annotated[
     str | None,
     typer.Option("--melody", metavar="NAME|INDEX", show_default=False, help="The melody's track; else it is found."),
 ]
-Temperature = Annotated[
-    float | None,
-    typer.Option("--temperature", min=0, metavar="T", show_default=False, help="Boldness; 0 takes the likeliest."),
-]
-TopP = Annotated[
-    float | None,
-    typer.Option(
-        "--top-p",
-        min=0,
-        max=1,
-        metavar="P",
-        show_default=False,
-        help="Choose among the likeliest, P together.",
-    ),
-]
-TopK = Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Choose among the K likeliest; 0: all.")]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, metavar="N", help="Write N versions into --out-dir.")]
 OutDir = Annotated[
     str | None,
     typer.Option("--out-dir", metavar="DIR", show_default=False, help="Folder for the versions of -n."),
-]
-BestOf = Annotated[
-    int | None,
-    typer.Option("--best-of", min=1, metavar="N", show_default=False, help="Samples from which one is chosen."),
 ]
 Choose = Annotated[
     Literal["consensus", "likelihood"],
@@ -140,7 +124,7 @@ def harmonize(
     from m4mcli.generation.sampling import Sampling
     from m4mcli.models.registry import find_model
     from m4mcli.progress import shown
-    from m4mcli.tasks.harmonize import TASK, Wish, open_network
+    from m4mcli.tasks.harmonize import TASK, Wish, has_chord_part, open_network
     from m4mcli.tasks.harmonize import harmonize as write_chords
     from m4mcli.tasks.melody import find_melody
     from m4mcli.theory.instruments import parse_program
@@ -166,10 +150,14 @@ def harmonize(
         wish = replace(wish, prompt=replace(run, file=prompt).read(music_out=False).score)
     found = find_melody(reading.score, melody)
     (run.warn if found.skyline else run.say)(found.reason)
+    if has_chord_part(reading.score) and not only:
+        run.warn(f"the piece has a track named {TASK.track_name}: it is kept, and another one added")
     network = open_network(model, device, threads)
     began = time.monotonic()
     with shown("chords", quiet) as progress:
         results = write_chords(reading.score, found, network, wish, progress)
+    for warning in results[0].warnings:
+        run.warn(warning)
     run.say(
         f"{key_name(*results[0].key)}; model {find_model(model, TASK.name).name}, seed {wish.seed}, best of "
         f"{wish.best_of} by {wish.choice}, {network.provider}, {time.monotonic() - began:.1f} s"

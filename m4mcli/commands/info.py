@@ -125,7 +125,7 @@ def _show(run: Invocation, found: list[dict[str, Any]]) -> None:
 
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [_row(number, track) for number, track in enumerate(one["tracks"])]
+    return [_row(number, track) for number, track in enumerate(one["tracks"], 1)]
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
@@ -148,15 +148,20 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def _head(one: dict[str, Any]) -> list[str]:
+    bars, beats, notes = (_counted(one[f"{what}s"], what) for what in ("bar", "beat", "note"))
     lines = [
         printable(one["file"]),
-        f"length  {one['bars']} bars, {one['beats']} beats, {one['seconds']:.1f} s, {one['notes']} notes",
+        f"length  {bars}, {beats}, {one['seconds']:.1f} s, {notes}",
         f"metre   {_changes(one['time_signatures'], 'time')}",
         f"tempo   {_changes(one['tempos'], 'bpm')} bpm",
     ]
     if one["key_signatures"]:
         lines.append(f"key     {_changes(one['key_signatures'], 'key')}")
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _changes(events: list[dict[str, Any]], what: str) -> str:

@@ -83,14 +83,10 @@ def train(
         missing = "--pack" if pack is None else "--out"
         raise M4mError(f"{missing} is missing", "usage: m4m train RECIPE --pack PACK --out RUN", USAGE)
 
-    import torch
-
     from m4mcli.dataset.pack import Pack
     from m4mcli.training.loop import train as train_recipe
     from m4mcli.training.progress import reporting
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise M4mError("--device cuda: torch sees no GPU", "use --device cpu, or install torch for CUDA")
     say = Invocation("train", verbose=True).say
     with stop_on_signals() as stopped, reporting(composed.optimizer.steps, say, quiet=quiet) as report:
         train_recipe(

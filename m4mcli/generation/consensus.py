@@ -8,9 +8,12 @@ from m4mcli.frames.harmony import chroma
 from m4mcli.generation.request import Sample
 from m4mcli.theory.intervals import CONSONANCE
 
+CLOSE = 0.5
+"""What a close on the tonic counts, beside an agreement of 0..1 and a fit of -1..2."""
+
 
 def agreement(samples: list[Sample], length: int) -> NDArray[np.float64]:
-    """(n, n) mean over frames of how far two samples agree: identical pitch classes, their overlap, the same bass.
+    """(n, n) mean over `length` frames of how far two samples agree: same pitch classes, their overlap, same bass.
 
     The mean of the three, each 0..1; a minimum-Bayes-risk choice (Kumar and Byrne 2004) under this measure picks the
     sample with the highest row mean.
@@ -44,11 +47,31 @@ def fit(notes: NDArray[np.void], melody: NDArray[np.void], length: int) -> float
     return float(tones[np.arange(len(line)), top].mean() + consonance) if len(line) else 0.0
 
 
-def by_consensus(samples: list[Sample], length: int, melody: NDArray[np.void] | None = None) -> list[int]:
-    """Indices of the samples, best first: agreement with the others, plus the fit under a melody where one is given."""
+def closes_on(sample: Sample, tonic: int, minor: bool) -> bool:
+    """Whether what a sample strikes last has the tonic (a pitch class 0-11) lowest, and the tonic's third."""
+    if not len(sample.notes):
+        return False
+    last = sample.notes[sample.notes["frame"] == sample.notes["frame"].max()]
+    third = (tonic + (3 if minor else 4)) % 12
+    return int(last["pitch"].min()) % 12 == tonic and third in last["pitch"] % 12
+
+
+def by_consensus(
+    samples: list[Sample],
+    length: int,
+    melody: NDArray[np.void] | None = None,
+    close: tuple[int, bool] | None = None,
+) -> list[int]:
+    """Indices of the samples of `length` frames, best first.
+
+    What counts is agreement with the others, the fit under a melody where one is given, and the `close` (tonic, minor)
+    where the piece is to have one.
+    """
     score = agreement(samples, length).mean(axis=1)
     if melody is not None:
         score = score + np.array([fit(s.notes, melody, length) for s in samples])
+    if close is not None:
+        score = score + CLOSE * np.array([closes_on(s, *close) for s in samples])
     return [int(i) for i in np.argsort(-score, kind="stable")]
 
 

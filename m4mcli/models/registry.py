@@ -1,8 +1,10 @@
 """Where models are found, and that they are whole: folders with ONNX graphs, weights, card, recipe, metrics, hashes."""
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,18 +51,33 @@ def available() -> dict[str, Path]:
 
 
 def find_model(name: str | None, task: str) -> ModelFolder:
-    """A model by folder path or name; without one the first that is found for the task. Raises M4mError."""
+    """A model by folder path or name; without one the first that is found for the task.
+
+    Raises M4mError where none is found, or where the named one neither was made for the task nor has an adapter for it.
+    """
     models = available()
     if name is not None:
         path = Path(name) if (Path(name) / "model.json").is_file() else models.get(name)
         if path is None:
             raise M4mError(f"no model {name!r}", f"known: {', '.join(models) or 'none'}, or a folder")
-        return read_model(path)
+        model = read_model(path)
+        if task not in model.tasks:
+            made_for = f"a model for {', '.join(model.tasks) or 'no task'}, not for {task}"
+            raise M4mError(f"{name}: {made_for}", f"models for {task}: {', '.join(_fitting(models, task)) or 'none'}")
+        return model
     for path in models.values():
         model = read_model(path)
         if task in model.tasks:
             return model
     raise M4mError(f"no model for {task} found", "install m4m with its models, or set M4M_MODELS")
+
+
+def _fitting(models: dict[str, Path], task: str) -> Iterator[str]:
+    """The names of the models that do a task; what cannot be read is passed over."""
+    for name, path in models.items():
+        with contextlib.suppress(M4mError):
+            if task in read_model(path).tasks:
+                yield name
 
 
 def read_model(path: Path) -> ModelFolder:

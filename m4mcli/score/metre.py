@@ -33,8 +33,8 @@ def bars(score: Score, end: int | None = None, pickup: int = 0) -> tuple[Bar, ..
     """The bars that cover ticks 0 to `end` (the last note's end unless given), at least one.
 
     A time signature begins a new bar where it stands, so that a bar before it may be short: that is how a pickup or a
-    metre change in mid-piece is written. `pickup` ticks before the first full bar make a short first bar. Without a
-    time signature the metre is 4/4.
+    metre change in mid-piece is written. `pickup` ticks before the first full bar make a short first bar; one that
+    reaches to the second time signature or beyond ends there. Without a time signature the metre is 4/4.
     """
     end = score.end if end is None else end
     signatures = list({s.tick: s for s in score.time_signatures}.values()) or [TimeSignature(0, 4, 4)]
@@ -46,8 +46,9 @@ def bars(score: Score, end: int | None = None, pickup: int = 0) -> tuple[Bar, ..
         length = score.tpq * 4 * s.numerator / s.denominator
         tick, count = float(s.tick), 0
         if i == 0 and pickup:
-            found.append(Bar(s.tick, pickup, s.numerator, s.denominator, length))
-            tick = float(s.tick + pickup)
+            upbeat = min(pickup, stop - s.tick) if i + 1 < len(signatures) else pickup
+            found.append(Bar(s.tick, upbeat, s.numerator, s.denominator, length))
+            tick = float(s.tick + upbeat)
         first = tick
         while round(tick) < stop:
             count += 1

@@ -51,7 +51,8 @@ class ChordSpan:
 class Melody:
     """What chords are written for: FRAME_NOTE rows, metre (length, 3), frames in which a chord may begin (length,).
 
-    `start_by` is the frame by which the first chord has begun. `key` (tonic, minor) where it is told.
+    `start_by` is the frame by which the first chord has begun. `key` (tonic, minor) where it is told. `ends` tells that
+    the melody is over at its end and not merely cut there.
     """
 
     notes: NDArray[np.void]
@@ -59,6 +60,16 @@ class Melody:
     begin: NDArray[np.bool_]
     start_by: int = 0
     key: tuple[int, bool] | None = None
+    ends: bool = False
+
+    @property
+    def close(self) -> tuple[int, bool] | None:
+        """The key, where the melody ends on a note of its tonic triad: then the chords should end on that."""
+        if not self.ends or not len(self.notes):
+            return None
+        tonic, minor = self.likely_key
+        last = self.notes[np.lexsort((self.notes["pitch"], self.notes["frame"]))[-1]]
+        return (tonic, minor) if (int(last["pitch"]) - tonic) % 12 in (0, 3 if minor else 4, 7) else None
 
     @property
     def likely_key(self) -> tuple[int, bool]:
@@ -126,11 +137,14 @@ def write_chord_parts(
         start_by=melody.start_by,
     )
     samples = _samples(network, request, sampling, seed, count * best_of, progress)
+    close = None if melody.close is None else ((melody.close[0] + shift) % 12, melody.close[1])
     register = register_under(melody.notes) if len(melody.notes) else Register(CHORD_BASS)
     chosen = []
     for i in range(count):
         group = samples[i * best_of : (i + 1) * best_of]
-        order = by_consensus(group, length, request.reference) if choice == "consensus" else by_likelihood(group)
+        order = by_likelihood(group)
+        if choice == "consensus":
+            order = by_consensus(group, length, request.reference, close)
         best = group[order[0]]
         spans = tuple(s.moved(-shift) for s in _held(best, length, bounded))
         chosen.append(ChordPart(spans, register, best.log_likelihood, best.choices))

@@ -32,8 +32,8 @@ class Wish:
     """What the user asks of a chord part beside the melody.
 
     `chords` is a written progression for fixed bars; `prompt` a score that holds the part's first bars; `per_bar` chord
-    places in a bar (None: every beat); `key` (tonic, minor) instead of the estimated one; `program` None for that of
-    the prompt, or the task's.
+    places in a bar (None: every beat); `key` (tonic 0-11, minor) instead of the estimated one; `program` 0-127, None
+    for that of the prompt, or the task's; `best_of` samples for each of `count` answers.
     """
 
     chords: str | None = None
@@ -50,7 +50,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class NamedChord:
-    """A chord of the result: bar and beat from 1 (a pickup is bar 0), tick, symbol."""
+    """A chord of the result: bar and beat from 1 (a pickup is bar 0), tick of the piece, symbol as lead sheets have it."""
 
     bar: int
     beat: float
@@ -60,17 +60,24 @@ class NamedChord:
 
 @dataclass(frozen=True)
 class Harmonization:
-    """A chord track in the piece's ticks, its chords by name, and the melody's key (tonic, minor)."""
+    """A chord track in the piece's ticks, its chords by name, the melody's key (tonic, minor), and what is odd."""
 
     track: Track
     chords: tuple[NamedChord, ...]
     key: tuple[int, bool]
+    warnings: tuple[str, ...] = ()
+
+
+def has_chord_part(score: Score) -> bool:
+    """Whether a track with notes is already called as the one that this task writes."""
+    ours = TASK.track_name.casefold()
+    return any(len(track.notes) and track.name.strip().casefold() == ours for track in score.tracks)
 
 
 def harmonize(
     score: Score, found: Found, network: Network, wish: Wish, progress: Progress | None = None
 ) -> list[Harmonization]:
-    """Write `wish.count` chord parts under a melody of the score, each what the next seed alone would give.
+    """Write `wish.count` chord parts under a melody of the score, in its ticks, each what the next seed alone would give.
 
     Raises M4mError (status 2) where the wish does not fit the piece.
     """
@@ -115,7 +122,9 @@ def _result(score: Score, layout: Layout, wish: Wish, part: ChordPart) -> Harmon
     )
     if prompt is not None:
         track = replace(track, notes=np.concatenate((prompt.notes, track.notes)))
-    return Harmonization(track, _named(layout, spans), layout.melody.likely_key)
+    covered = layout.prompt_frames >= len(layout.melody.begin)
+    warnings = ("the prompt covers the whole melody: nothing is left to write",) if covered else ()
+    return Harmonization(track, _named(layout, spans), layout.melody.likely_key, warnings)
 
 
 def _named(layout: Layout, spans: tuple[ChordSpan, ...]) -> tuple[NamedChord, ...]:
@@ -140,7 +149,10 @@ def _beat(bar: Bar, tick: int, following: Bar | None) -> float:
 
 
 def open_network(model: str | None, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """The network that ships for this task, or the named one, with its adapter for the task where it has one."""
+    """The network that ships for this task, or the named one, with its adapter for the task where it has one.
+
+    Raises M4mError where it is not found, is for another task, or is damaged.
+    """
     found = find_model(model, TASK.name)
     adapter = TASK.name if TASK.name in found.facts.get("adapters", {}) else None
     return OnnxNetwork(found, device, threads, adapter)
@@ -155,7 +167,11 @@ def harmonizer(
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
 ) -> Callable[..., list[NDArray[np.void]]]:
-    """The task as m4mcli.evaluation.harmonize measures it: melody, metre, prompt in, chord parts out, all in frames."""
+    """The task as m4mcli.evaluation.harmonize measures it, all in frames.
+
+    Melody and prompt are FRAME_NOTE rows (n,), the metre is (frames, 3): position in the bar, length of the bar, length
+    of the beat. Out come so many samples, each FRAME_NOTE rows (m,). Raises M4mError where no such model is found.
+    """
     network = open_network(model, device, threads)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 

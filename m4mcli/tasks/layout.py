@@ -90,10 +90,11 @@ def lay_out(
         fixed = tuple(chord_spans(track_frames([Track(notes=given.notes)], tpq)))
     entry, due = _entry(places, tpq, int(line["frame"].min()))
     ticks = beat_ticks(places, tpq, length, per_bar) | frame_ticks((t for a, b, _ in written for t in (a, b)), tpq)
-    begin = _begin(ticks, length, entry, end - tpq // 2, int(line["frame"].max()))
+    barlines = frozenset(frame_of(bar.tick, tpq) for bar in places if bar.tick <= end - tpq // 2)
+    begin = _begin(ticks, length, entry, barlines, int(line["frame"].max()))
     if not begin[due:].any():
         due = int(np.flatnonzero(begin)[0])
-    melody = Melody(line, _metre(places, tpq, length), begin, due, key)
+    melody = Melody(line, _metre(places, tpq, length), begin, due, key, ends=True)
     silent = fixed if given is None else (ChordSpan(0, given.frames, frozenset(), 0),)
     rests = [r for r in _long_rests(line, places, tpq) if not any(s.start < r[1] and s.stop > r[0] for s in silent)]
     return Layout(tpq, places, melody, ticks, end, fixed, tuple(rests), given)
@@ -141,11 +142,15 @@ def _entry(places: tuple[Bar, ...], tpq: int, frame: int) -> tuple[int, int]:
     return max((f for f in beats if f <= frame), default=starts[index]), following
 
 
-def _begin(ticks: dict[int, int], length: int, entry: int, latest: int, last_onset: int) -> NDArray[np.bool_]:
-    """The frames in which a chord may begin: not before `entry`; behind the melody's last onset none that begins after
-    the tick `latest`, which would be cut off at once. At least one."""
+def _begin(
+    ticks: dict[int, int], length: int, entry: int, barlines: frozenset[int], last_onset: int
+) -> NDArray[np.bool_]:
+    """The frames in which a chord may begin, at least one: from `entry` on, behind the last onset on `barlines`.
+
+    So the last note has one chord a bar.
+    """
     begin = np.zeros(length, bool)
-    begin[[f for f, tick in ticks.items() if entry <= f < length and (f <= last_onset or tick <= latest)]] = True
+    begin[[f for f in ticks if entry <= f < length and (f <= last_onset or f in barlines)]] = True
     if not begin.any():
         begin[min(entry, length - 1)] = True
     return begin

@@ -145,8 +145,10 @@ def train(
     Writes FOLDER/checkpoint.safetensors and FOLDER/metrics.jsonl. Ends after recipe.optimizer.steps steps or
     `max_minutes`, or after the step in which `stop` says so. `workers` processes make batches ahead (None: as many as
     suit the device); they change no batch. On a processor a run in several pieces gives the same bits as one in a
-    piece.
+    piece. Raises M4mError for a GPU that torch does not see.
     """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise M4mError("--device cuda: torch sees no GPU", "use --device cpu, or install torch for CUDA")
     if device == "cpu":
         torch.set_num_threads(recipe.trainer.threads)
     else:
