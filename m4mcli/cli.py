@@ -32,8 +32,6 @@ NEEDS = {
     "safetensors": "train",
     "onnx": "train",
     "onnxscript": "train",
-    "onnx_ir": "train",
-    "mir_eval": "eval",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

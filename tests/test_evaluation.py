@@ -194,6 +194,37 @@ def test_accompaniment_by_hand() -> None:
     assert accompaniment(made, drums[:0], truth, 0)["on_hit"] is None
 
 
+def test_every_figure_of_a_piece_off_the_grid() -> None:
+    # Halves are rounded to even: C in frames 0-3, D 4-7, E 8-11, and an F whose onset is rounded out of the window.
+    melody = timed_notes([0.5, 4.5, 8.25, 15.5], [4.5, 8.5, 12, 20], [60, 62, 64, 65])
+    # C major in frames 0-9, F major 10-15; in the original they change at 8, and the second stands on A.
+    ours = timed_notes([0.25] * 3 + [10.5] * 3, [10] * 3 + [16.5] * 3, [48, 52, 55, 53, 57, 60])
+    truth = timed_notes([0] * 3 + [8] * 3, [8] * 3 + [16] * 3, [48, 52, 55, 45, 48, 53])
+    by_hand = {
+        "CTR": 2 / 3,
+        "CTnCTR": 1,
+        # Over C: C 2/3 in 4 frames, D -1/3 in 4, E 1 in 2; over F: E 1/3 in 2.
+        "PCS": 1 / 3,
+        # In the same frames, from the angles 210, 270 and 120 degrees a semitone and the radii 1, 1 and 1/2.
+        "MCTD": (4 * 1.0293416658 + 4 * 1.9086323895 + 2 * 1.1776648650 + 2 * 1.7944993362) / 12,
+        "identical": 14 / 16,
+        "Jaccard": (14 + 2 / 5) / 16,
+        "bass": 8 / 16,
+        "changes_per_bar": 1,
+        "cover": 1,
+    }
+    assert all_figures(melody, ours, truth, 0, 16) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_every_figure_of_drums_off_the_grid(start: int) -> None:
+    # Frames 0, 4, 8, 12 in both: kick, snare, hi-hat, snare against kick, snare, hi-hat, hi-hat.
+    made = timed_notes([0.5, 4.25, 7.75, 12], [1, 5, 9, 13], [36, 38, 42, 40], True)
+    truth = timed_notes([0.5, 3.75, 8.5, 11.5], [1, 5, 9, 13], [35, 38, 42, 46], True)
+    by_hand = {"density": 1, "F1_any": 1, "F1_kick": 1, "F1_snare": 2 / 3, "F1_hat": 2 / 3}
+    assert drums_against(made, truth, start) == pytest.approx(by_hand)
+
+
 # The same figures elsewhere: M4M_YARDSTICK names a file of Python that computes them from lists of notes.
 
 

@@ -215,7 +215,7 @@ def test_a_folder_holds_what_was_measured_and_what_was_there(whole: Path) -> Non
     assert 'name = "toy"' in (whole / "recipe.toml").read_text()
     verify(whole)
     hashed = (whole / "SHA256SUMS").read_text()
-    assert all(name in hashed for name in ("metrics.json", "card.md", "export.json", "adapter-split.npz", "weights-00"))
+    assert all(name in hashed for name in ("model.json", "frame_step.onnx", "weights.data", "adapter-split.npz"))
     assert [path.name for path in whole.parent.glob(".export-*")] == []
 
 

@@ -1,5 +1,6 @@
 """Frames: ticks to 16ths and back, metre, the fields that a model reads and writes."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -102,10 +103,23 @@ def test_metre_of_plain_bars() -> None:
     assert metre([(0, 5, 4)], 21) == [[i % 20, 20, 4] for i in range(21)]
 
 
+@pytest.mark.parametrize("pickup", [0, 1, 239, 240, 241, 480, 4800])
+@pytest.mark.parametrize("signatures", [((0, 1, 8), (240, 6, 8)), ((240, 3, 4),), ((0, 4, 4), (1, 3, 4)), ()])
+def test_bars_follow_one_another_whatever_the_pickup(signatures: tuple[tuple[int, int, int], ...], pickup: int) -> None:
+    score = Score(480, time_signatures=tuple(TimeSignature(*s) for s in signatures))
+    found = bars(score, 3000, pickup)
+    assert found[0].tick == 0
+    assert all(one.length > 0 and one.tick + one.length == two.tick for one, two in itertools.pairwise(found))
+    assert found[-1].tick + found[-1].length >= 3000
+    assert {tick for tick, *_ in signatures} <= {bar.tick for bar in found}
+
+
 def test_metre_of_a_pickup_and_of_changes() -> None:
     written = metre([(0, 1, 8), (240, 6, 8)], 15)
     assert [m[0] for m in written] == [0, 1, *range(12), 0]
     assert [m[1] for m in written] == [2] * 2 + [12] * 13
+    # An upbeat that is told but would reach into the second signature ends where that stands.
+    assert metre([(0, 1, 8), (240, 6, 8)], 15, pickup=480) == written
     change = metre([(0, 4, 4), (1920, 3, 4)], 29)
     assert [m[0] for m in change] == [*range(16), *range(12), 0]
     cut_short = metre([(0, 4, 4), (1440, 3, 4)], 13)

@@ -61,7 +61,8 @@ def test_what_it_says_in_words(m4m: Run) -> None:
 
 def test_one_of_a_thing_is_told_as_one(m4m: Run) -> None:
     piece = Score(480, (Track("Tune", 0, notes=notes_array([(0, 240, 60, 80)])),), (), (TimeSignature(0, 1, 4),))
-    assert m4m("info", stdin=score_to_midi(piece)).stdout.decode().splitlines()[1] == "length  1 bar, 1 beat, 0.2 s, 1 note"
+    said = m4m("info", stdin=score_to_midi(piece)).stdout.decode()
+    assert said.splitlines()[1] == "length  1 bar, 1 beat, 0.2 s, 1 note"
 
 
 def test_the_number_of_a_track_names_it_elsewhere(m4m: Run) -> None:

@@ -120,12 +120,13 @@ def test_a_broken_description_is_said_in_one_line(tmp_path: Path, text: str) -> 
 def test_hashes_are_those_of_sha256sum(tmp_path: Path) -> None:
     folder = tmp_path / "m"
     folder.mkdir()
-    (folder / "a").write_bytes(b"abc")
+    (folder / "a.data").write_bytes(b"abc")
+    (folder / "card.md").write_text("may change")
     (folder / HASHES).write_text("old")
     write_hashes(folder)
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert (folder / HASHES).read_text() == f"{known}  a\n"
-    assert file_hash(folder / "a") == known
+    assert (folder / HASHES).read_text() == f"{known}  a.data\n"
+    assert file_hash(folder / "a.data") == known
 
 
 @pytest.mark.parametrize("name", [*GRAPHS, "model.json"])

@@ -12,6 +12,7 @@ from m4mcli.frames.frames import DRUMS
 from m4mcli.generation.rules import (
     PITCH,
     Last,
+    Part,
     Rules,
     duration_mask,
     enough_above,
@@ -35,10 +36,21 @@ RULES = {
     "full chords": Rules(instruments=(0,), at_most=12, at_least=12, chords=True, bass_octave=2),
 }
 
+RULES |= {
+    "parts of their own": Rules(instruments=(0, 33), parts=(Part(0, 60, 72, 4), Part(33, 28, 40, 1))),
+    "a part and others": Rules(instruments=(0, 33, DRUMS), at_least=2, at_most=4, parts=(Part(33, 28, 40, 1),)),
+}
+
+
+def last_of(written: list[Played]) -> Last:
+    if not written:
+        return Last()
+    return Last(*written[-1], written[0][1], len(written), sum(i == written[-1][0] for i, _ in written))
+
 
 def next_notes(rules: Rules, written: list[Played], *, must_begin: bool = False) -> tuple[set[Played], bool]:
     """What the masks allow behind some notes: the next notes, and whether the frame may end."""
-    last = Last(*written[-1], written[0][1], len(written)) if written else Last()
+    last = last_of(written)
     instruments = instrument_mask(rules, last, must_begin=must_begin, may_begin=True)
     allowed = set()
     for instrument in np.flatnonzero(instruments[:END]):
@@ -66,6 +78,12 @@ def legal(rules: Rules, notes: list[Played], *, begun: bool = False) -> bool:
             return False
         if instrument != DRUMS and not rules.lowest <= pitch <= min(127, rules.highest):
             return False
+    for part in rules.parts:
+        own = [pitch for instrument, pitch in notes if instrument == part.instrument]
+        if len(own) > part.at_most:
+            return False
+        if part.instrument != DRUMS and any(not part.lowest <= pitch <= part.highest for pitch in own):
+            return False
     if not rules.chords:
         return True
     pitches = [pitch for _, pitch in notes]
@@ -88,13 +106,33 @@ SMALL = {name: RULES[name] for name in ("narrow", "narrowest", "drums", "drums a
     "small chords": Rules(instruments=(0,), lowest=36, highest=52, at_most=4, at_least=3, chords=True),
     "chords at the top": Rules(instruments=(0,), lowest=36, highest=47, at_most=4, at_least=3, chords=True),
     "one or none": Rules(instruments=(1,), lowest=70, highest=71, at_most=1),
+    "ranges": Rules(instruments=(1, 7), parts=(Part(1, 60, 63), Part(7, 50, 52))),
+    "one each": Rules(instruments=(1, 7), at_most=5, parts=(Part(1, 60, 63, 1), Part(7, 50, 52, 1))),
+    "one each at least": Rules(instruments=(1, 7), at_least=2, parts=(Part(1, 60, 63, 1), Part(7, 50, 52, 1))),
+    "two and two": Rules(instruments=(1, 7), at_least=3, parts=(Part(1, 60, 63, 2), Part(7, 50, 53, 2))),
+    "a part within the range": Rules(instruments=(1, 2), lowest=60, highest=64, parts=(Part(2, 63, 90, 2),)),
+    "an empty part": Rules(instruments=(1, 2), lowest=60, highest=64, at_least=2, parts=(Part(2, 70, 90),)),
+    "two drums": Rules(
+        instruments=(5, DRUMS),
+        drum_sounds=(36, 38, 42, 46),
+        at_least=3,
+        parts=(Part(5, 60, 61, 1), Part(DRUMS, at_most=2)),
+    ),
 }
+
+
+def playable(rules: Rules, instrument: int) -> list[int]:
+    """The pitches that can come into question, so that few frames are to be tried: a part's own and those beside."""
+    for part in rules.parts:
+        if part.instrument == instrument:
+            return list(range(part.lowest - 1, part.highest + 2))
+    return list(range(rules.lowest, rules.highest + 1))
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_masks_allow_what_is_legal_and_nothing_else(name: str) -> None:
     rules = SMALL[name]
-    everything = [(i, p) for i in rules.instruments if i != DRUMS for p in range(rules.lowest, rules.highest + 1)]
+    everything = [(i, p) for i in rules.instruments if i != DRUMS for p in playable(rules, i)]
     everything += [(DRUMS, s) for s in rules.drum_sounds if DRUMS in rules.instruments]
     seen, todo = 0, [[]]  # type: ignore[var-annotated]
     while todo:
@@ -121,7 +159,7 @@ def test_frames_drawn_under_the_masks_obey(name: str) -> None:
         notes: list[Played] = []
         must_begin = number % 2 == 0
         for _ in range(MAX_NOTES + 2):
-            last = Last(*notes[-1], notes[0][1], len(notes)) if notes else Last()
+            last = last_of(notes)
             mask = instrument_mask(rules, last, must_begin=must_begin, may_begin=True)
             instrument = int(rng.choice(np.flatnonzero(mask)))
             if instrument == END:
@@ -145,6 +183,12 @@ def test_when_a_frame_may_stay_empty(may_begin: bool, must_begin: bool) -> None:
     assert mask[END] == (not must_begin or not may_begin)
     assert mask[0] == may_begin
     assert np.flatnonzero(mask).tolist() == [0] * may_begin + [END] * bool(mask[END])
+
+
+def test_a_part_that_may_play_one_note_plays_no_second_where_the_count_is_untold() -> None:
+    rules = Rules(instruments=(0, 5), parts=(Part(0, 60, 72, 1),))
+    mask = instrument_mask(rules, Last(0, 60, 60, 1), must_begin=False, may_begin=True)
+    assert np.flatnonzero(mask).tolist() == [5, END]
 
 
 def test_shapes() -> None:
@@ -191,6 +235,9 @@ def test_enough_above(wanted: int, reach: int) -> None:
         {"instruments": (DRUMS,), "drum_sounds": (36,), "at_least": 2},
         {"at_least": 4, "at_most": 3},
         {"at_least": 0},
+        {"instruments": (0, 1), "at_least": 3, "parts": (Part(0, at_most=1), Part(1, at_most=1))},
+        {"instruments": (0,), "parts": (Part(0, 70, 60),)},
+        {"instruments": (0,), "chords": True, "parts": (Part(0, 60, 70),)},
         {"instruments": (0,), "chords": True, "lowest": 48},
         {"instruments": (0,), "chords": True, "highest": 37, "at_least": 3},
     ],

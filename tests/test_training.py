@@ -408,6 +408,15 @@ class TestRuns:
         saved = load_checkpoint(tmp_path / "r" / "checkpoint.safetensors")
         assert saved.facts["step"] < 6
 
+    def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(self, pack: Pack, tmp_path: Path) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("there is a GPU")
+        with pytest.raises(M4mError, match="--device cuda: torch sees no GPU; use --device cpu"):
+            self.run(pack, tmp_path / "r", device="cuda")
+        assert not (tmp_path / "r").exists()
+
     def test_minutes_end_a_run(self, pack: Pack, tmp_path: Path) -> None:
         from m4mcli.training.checkpoint import load_checkpoint
 

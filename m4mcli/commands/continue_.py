@@ -1,5 +1,6 @@
 """`m4m continue`: more bars in the manner of a piece."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -15,7 +16,10 @@ from m4mcli.options import (
     Output,
     Quiet,
     Seed,
+    Temperature,
     Threads,
+    TopK,
+    TopP,
     Verbose,
 )
 
@@ -34,39 +38,23 @@ Instruments = Annotated[
         help="Only these, such as piano,bass,drums; else the piece's.",
     ),
 ]
-Temperature = Annotated[
-    float | None,
-    typer.Option("--temperature", min=0, metavar="T", show_default=False, help="Boldness; 0 takes the likeliest."),
-]
-TopP = Annotated[
-    float | None,
-    typer.Option(
-        "--top-p",
-        min=0,
-        max=1,
-        metavar="P",
-        show_default=False,
-        help="Choose among the likeliest that hold P together.",
-    ),
-]
-TopK = Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Choose among the K likeliest; 0: all.")]
 MinP = Annotated[
     float, typer.Option("--min-p", min=0, max=1, metavar="P", help="Drop what is below P times the likeliest.")
 ]
-BestOf = Annotated[int, typer.Option("--best-of", min=1, metavar="N", help="Keep the likeliest of N samples.")]
+BestOf = Annotated[int, typer.Option("--best-of", min=1, metavar="N", help="Keep the best of N samples.")]
 Only = Annotated[bool, typer.Option("--only", help="Write the new bars alone, where they stand.")]
 
 
 def continue_(
     file: File = None,
-    count: Bars = 8,
+    length_bars: Bars = 8,
     instruments: Instruments = None,
     seed: Seed = "0",
     temperature: Temperature = None,
     top_p: TopP = None,
     top_k: TopK = 0,
     min_p: MinP = 0.0,
-    best_of: BestOf = 1,
+    best_of: BestOf = 4,
     only: Only = False,
     model: Model = None,
     device: DeviceName = "cpu",
@@ -86,12 +74,15 @@ def continue_(
     run = Invocation("continue", file, output, as_json, as_midi, force, quiet, verbose)
 
     from m4mcli.generation.sampling import Sampling
+    from m4mcli.models.registry import find_model
+    from m4mcli.models.session import open_network
     from m4mcli.progress import shown
-    from m4mcli.tasks.continuation import TASK, Wish, continuations, open_network
+    from m4mcli.tasks.continuation import TASK, Commission, continuation
     from m4mcli.theory.instruments import parse_instruments
+    from m4mcli.theory.keys import key_name
 
-    wish = Wish(
-        bars=count,
+    commission = Commission(
+        length_bars=length_bars,
         instruments=None if instruments is None else parse_instruments(instruments),
         sampling=Sampling(
             TASK.sampling.temperature if temperature is None else temperature,
@@ -103,10 +94,22 @@ def continue_(
         seed=run.seed(seed),
     )
     reading = run.read()
-    network = open_network(model, device, threads)
-    run.say(f"seed {wish.seed}, {network.provider}")
+    found = find_model(model, TASK.name)
+    network = open_network(found, TASK.name, device, threads)
+    began = time.monotonic()
     with shown("bars", quiet) as progress:
-        (tracks,) = continuations(reading.score, network, wish, progress)
-    if not tracks:
-        run.warn("the model wrote rests alone; try another --seed or a higher --temperature")
-    run.write_added(reading, tracks, only=only)
+        written = continuation(reading.score, network, commission, progress)
+    run.say(
+        f"{key_name(*written.key) if written.key else 'no key'}; {_names(written.instruments)}; model {found.name}, "
+        f"seed {commission.seed}, best of {best_of}, {network.provider}, {time.monotonic() - began:.1f} s"
+    )
+    if written.missing:
+        run.warn(f"no new notes for {_names(written.missing)}; try another --seed, or more --bars")
+    run.write_added(reading, written.tracks, only=only)
+
+
+def _names(instruments: tuple[int, ...]) -> str:
+    """Names of instruments, programs 0-127 and 128 for drums."""
+    from m4mcli.theory.instruments import instrument_name
+
+    return ", ".join(instrument_name(i % 128, i == 128) for i in instruments)

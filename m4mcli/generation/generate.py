@@ -51,7 +51,10 @@ def _last(notes: list[Note]) -> Last:
     def pitch(n: Note) -> int:
         return n[1] - 12 if n[0] == DRUMS else n[1] + 12 * n[2]
 
-    return Last(notes[-1][0], pitch(notes[-1]), pitch(notes[0]), len(notes)) if notes else Last()
+    if not notes:
+        return Last()
+    own = sum(n[0] == notes[-1][0] for n in notes)
+    return Last(notes[-1][0], pitch(notes[-1]), pitch(notes[0]), len(notes), own)
 
 
 def _padded(notes: list[list[Note]]) -> Integers:

@@ -21,13 +21,28 @@ PITCH = np.arange(OCTAVES)[:, None] * 12 + np.arange(12)[None, :]
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one pitched instrument may play, or how many drums may be hit at once.
+
+    `lowest`..`highest` pitch (drums have no use for them); `at_most` notes of it begin in a frame; `monophonic`: none
+    of its notes sounds beyond the next one's onset, which is for whoever places the notes to see to.
+    """
+
+    instrument: int
+    lowest: int = 0
+    highest: int = 127
+    at_most: int = MAX_NOTES
+    monophonic: bool = False
+
+
+@dataclass(frozen=True)
 class Rules:
-    """Constraints on a part.
+    """Constraints on what is written.
 
     `instruments` that may play; `lowest`..`highest` pitch of pitched notes; `drum_sounds` that may be hit; `at_most`
     and `at_least` notes where anything begins; `chords`: each frame's notes are one chord in close position above its
-    bass, whose octave is `bass_octave`; `continuous`: something always sounds from the first note on. Raises M4mError
-    where no frame could hold `at_least` notes.
+    bass, whose octave is `bass_octave`; `continuous`: something always sounds from the first note on; `parts`: narrower
+    bounds of single instruments, which chords do not have. Raises M4mError where no frame could hold `at_least` notes.
     """
 
     instruments: tuple[int, ...] = tuple(range(END))
@@ -39,8 +54,11 @@ class Rules:
     chords: bool = False
     bass_octave: int = 3
     continuous: bool = False
+    parts: tuple[Part, ...] = ()
     tables: dict[str, Mask] = field(init=False, repr=False, compare=False)
     room_after: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    ranges: dict[int, Mask] = field(init=False, repr=False, compare=False)
+    limits: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         allowed = np.zeros(SIZES[0], bool)
@@ -50,7 +68,15 @@ class Rules:
         pitch = PITCH
         in_range = (pitch >= self.lowest) & (pitch <= min(self.highest, 127))
         object.__setattr__(self, "tables", {"instruments": allowed, "drums": drums, "range": in_range})
+        ranges = {p.instrument: in_range & (pitch >= p.lowest) & (pitch <= p.highest) for p in self.parts}
+        object.__setattr__(self, "ranges", ranges)
+        object.__setattr__(self, "limits", {p.instrument: p.at_most for p in self.parts})
+        if self.chords and self.parts:
+            raise M4mError("chords have no bounds of single instruments", status=USAGE)
         room = np.where(np.arange(SIZES[0]) == DRUMS, drums.sum(), in_range.sum()) * allowed
+        for part in self.parts:
+            held = room[DRUMS] if part.instrument == DRUMS else ranges[part.instrument].sum()
+            room[part.instrument] = min(int(held), part.at_most) * allowed[part.instrument]
         after = room.sum() - np.cumsum(room)
         object.__setattr__(self, "room_after", after * (not self.chords))
         if not 1 <= self.at_least <= self.at_most:
@@ -61,12 +87,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Last:
-    """The note written before in the frame, and the frame's first: -1 where there is none yet. `count` notes so far."""
+    """The note written before in the frame, and the frame's first: -1 where there is none yet.
+
+    `count` notes so far, `own_count` of them by the instrument written before (untold: 1).
+    """
 
     instrument: int = -1
     pitch: int = -1
     first_pitch: int = -1
     count: int = 0
+    own_count: int = 1
 
 
 def enough_above(left: Mask, wanted: int, reach: int = 128) -> Mask:
@@ -84,22 +114,36 @@ def wanted_after(rules: Rules, last: Last, instrument: int) -> int:
     return max(0, rules.at_least - last.count - 1 - int(rules.room_after[instrument]))
 
 
+def may_still(rules: Rules, last: Last, instrument: int) -> int:
+    """How many more notes an instrument may begin in the frame, as far as its own bound goes."""
+    limit = rules.limits.get(instrument, 128)
+    return limit - last.own_count if instrument == last.instrument else limit
+
+
+def enough_left(rules: Rules, last: Last, instrument: int, left: Mask) -> Mask:
+    """Of what an instrument has left, in rising order, what it may play so that the frame can come to `at_least`."""
+    wanted, more = wanted_after(rules, last, instrument), may_still(rules, last, instrument)
+    return enough_above(left, wanted) if wanted < more else np.zeros_like(left)
+
+
 def pitches_left(rules: Rules, last: Last, instrument: int) -> Mask:
     """(OCTAVES, 12) pitches that a pitched instrument may play next.
 
     In range, above what it played before, and not so high that no room is left for the notes that must follow.
     """
-    wanted, pitch = wanted_after(rules, last, instrument), PITCH
-    left: Mask = rules.tables["range"].copy()
+    pitch = PITCH
+    left: Mask = rules.ranges.get(instrument, rules.tables["range"]).copy()
     if rules.chords and last.count == 0:
-        left = enough_above(left, wanted, 12)
+        left = enough_above(left, wanted_after(rules, last, instrument), 12)
         left &= pitch // 12 == rules.bass_octave
         return left
     if rules.chords:
         left &= (pitch > last.pitch) & (pitch < last.first_pitch + 12)
     elif instrument == last.instrument:
         left &= pitch > last.pitch
-    return enough_above(left, wanted)
+    if rules.chords:
+        return enough_above(left, wanted_after(rules, last, instrument))
+    return enough_left(rules, last, instrument, left)
 
 
 def drums_left(rules: Rules, last: Last) -> Mask:
@@ -107,7 +151,7 @@ def drums_left(rules: Rules, last: Last) -> Mask:
     left: Mask = rules.tables["drums"].copy()
     if last.instrument == DRUMS:
         left[: 12 + last.pitch + 1] = False
-    return enough_above(left, wanted_after(rules, last, DRUMS))
+    return enough_left(rules, last, DRUMS, left)
 
 
 def instrument_mask(rules: Rules, last: Last, *, must_begin: bool, may_begin: bool) -> Mask:
@@ -136,6 +180,8 @@ def _pitched(rules: Rules, last: Last) -> Mask:
         return np.full(DRUMS, pitches_left(rules, last, 0).any())
     wanted = np.maximum(0, rules.at_least - last.count - 1 - rules.room_after[:DRUMS])
     mask: Mask = rules.tables["range"].sum() > wanted
+    for instrument in rules.ranges.keys() - {DRUMS}:
+        mask[instrument] = pitches_left(rules, last, instrument).any()
     if 0 <= last.instrument < DRUMS:
         mask[last.instrument] = pitches_left(rules, last, last.instrument).any()
     return mask

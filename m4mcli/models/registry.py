@@ -12,6 +12,9 @@ from typing import Any
 from m4mcli.errors import M4mError
 
 HASHES = "SHA256SUMS"
+LOADED = (".onnx", ".data", ".npz", "model.json")
+"""How the names of the files end that a session reads."""
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -98,12 +101,12 @@ def file_hash(path: Path) -> str:
 
 
 def write_hashes(folder: Path) -> None:
-    """Write SHA256SUMS over every other file of a model folder, as sha256sum does."""
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != HASHES)
+    """Write SHA256SUMS over the files of a model folder that are loaded, as sha256sum does. Its card may change."""
+    names = sorted(p.name for p in folder.iterdir() if p.name.endswith(LOADED))
     (folder / HASHES).write_text("".join(f"{file_hash(folder / n)}  {n}\n" for n in names))
 
 
-def verify(folder: Path, suffixes: tuple[str, ...] = (".onnx", ".data", ".npz", "model.json")) -> None:
+def verify(folder: Path, suffixes: tuple[str, ...] = LOADED) -> None:
     """Check the files that are loaded against SHA256SUMS. Raises M4mError on a missing, truncated or altered file."""
     try:
         lines = (folder / HASHES).read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,8 @@
-"""Go on where a piece ends: more bars for the instruments that it has, on its own beat grid."""
+"""Go on where a piece ends: more bars for the instruments that it has, on its own beat grid and in its own manner.
+
+What the piece's last bars show bounds what is written: each instrument keeps its range, its number of voices and, on
+average, how often it plays. Of several samples the one nearest to the piece is kept.
+"""
 
 from dataclasses import dataclass
 
@@ -6,109 +10,161 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.frames.canonical import canonical_shift, shifted
+from m4mcli.frames.canonical import canonical_shift, pitch_class_histogram, shifted
 from m4mcli.frames.fields import thinned
 from m4mcli.frames.frames import DRUMS, frame_of, metre_frames, track_frames
-from m4mcli.generation.consensus import by_likelihood
-from m4mcli.generation.generate import Progress, Request, generate
+from m4mcli.generation.generate import Progress, Request, Sample, generate
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
 from m4mcli.models.session import Device, OnnxNetwork
-from m4mcli.score.metre import bars
+from m4mcli.models.session import open_network as open_model
+from m4mcli.score.metre import Bar, bars
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.dynamics import velocities
+from m4mcli.tasks.manner import InManner, Manner, drift, lean_to, manner_of, one_at_a_time, unlikeness
 from m4mcli.tasks.placement import placed
 from m4mcli.tasks.task import TASKS
+from m4mcli.theory.keys import estimate_key
 
 TASK = TASKS["continue"]
-REREAD = 160
+REREAD_FRAMES = 160
 """Frames at the end of the piece that the model reads at most."""
+RECENT_BARS = 8
+"""An instrument that sounds in so many last bars is to sound in the new ones."""
+ROUNDS = 4
+"""How often samples are drawn until one has every instrument and is near enough to the piece."""
+NEAR = 0.8
+"""Unlikeness to the piece's last bars that is near enough."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """How many bars are to be written, by which instruments (None: those of the piece), and how."""
+class Commission:
+    """What is to be written: how many bars, for which instruments (None: those of the piece), and how boldly."""
 
-    bars: int = 8
+    length_bars: int = 8
     instruments: tuple[int, ...] | None = None
     sampling: Sampling = TASK.sampling
     best_of: int = TASK.best_of
     seed: int = 0
-    count: int = 1
 
 
-def continuations(
-    score: Score, network: Network, wish: Wish, progress: Progress | None = None
-) -> list[tuple[Track, ...]]:
-    """`wish.count` continuations, each as tracks in the piece's ticks that begin at the bar line behind its last note.
+@dataclass(frozen=True)
+class Continuation:
+    """New tracks in the piece's ticks, its key (tonic, minor), and the instruments that wrote and did not write."""
 
-    Raises M4mError for a piece without notes.
+    tracks: tuple[Track, ...]
+    key: tuple[int, bool] | None
+    instruments: tuple[int, ...]
+    missing: tuple[int, ...]
+
+
+def continuation(
+    score: Score, network: Network, commission: Commission, progress: Progress | None = None
+) -> Continuation:
+    """Bars that begin at the bar line behind the piece's last note.
+
+    Raises M4mError for a piece without notes, and where the model writes none.
     """
     if not score.note_count:
         raise M4mError("no notes to go on from", "give a piece with at least one note")
-    if wish.bars < 1:
+    if commission.length_bars < 1:
         raise M4mError("--bars must be 1 or more", status=USAGE)
-    tpq = score.tpq
-    end = bars(score)[-1]
-    border = end.tick + end.length
-    whole = end.whole or end.length
-    stop = round(border + wish.bars * whole)
-    places = bars(score, stop)
-    first, last = frame_of(border, tpq), frame_of(stop, tpq)
-    starts = [frame_of(b.tick, tpq) for b in places if frame_of(b.tick, tpq) <= max(0, first - REREAD)]
-    start = starts[-1] if starts else 0
-    notes = track_frames(score.tracks, tpq)
-    instruments = wish.instruments or tuple(sorted({int(i) for i in notes["instrument"]}))
+    places, border = _new_bars(score, commission.length_bars)
+    notes = track_frames(score.tracks, score.tpq)
     shift = canonical_shift(notes)
-    given = thinned(shifted(notes[notes["frame"] >= start], shift))
+    request, start = _request(shifted(notes, shift), places, border, score.tpq)
+    recent = frame_of(bars(score)[-RECENT_BARS:][0].tick, score.tpq)
+    read_again = request.fixed_notes, int(request.fixed.sum())
+    manner = manner_of(shifted(notes, shift), read_again, recent, commission.instruments, shift)
+    best = _best_sample(network, request, manner, commission, progress)
+    made = shifted(_new_notes(best, manner), -shift)
+    made["frame"] += start
+    if not len(made):
+        raise M4mError("the model wrote rests alone", "try another --seed, or a higher --temperature")
+    missing = tuple(i for i in manner.wanted if i not in made["instrument"])
+    tracks = _tracks(score, made, manner.rules, places)
+    return Continuation(tracks, estimate_key(pitch_class_histogram(notes)), manner.rules.instruments, missing)
+
+
+def _new_bars(score: Score, count: int) -> tuple[tuple[Bar, ...], int]:
+    """The bars of the piece and `count` more, and the tick at which the new ones begin."""
+    last_bar = bars(score)[-1]
+    border = last_bar.tick + last_bar.length
+    return bars(score, round(border + count * (last_bar.whole or last_bar.length))), border
+
+
+def _request(notes: NDArray[np.void], places: tuple[Bar, ...], border: int, tpq: int) -> tuple[Request, int]:
+    """What is to be written behind `border` (a tick), and the frame of the piece from which on it is read again."""
+    first, last = frame_of(border, tpq), frame_of(places[-1].tick + places[-1].length, tpq)
+    starts = [frame_of(b.tick, tpq) for b in places]
+    start = max((f for f in starts if f <= max(0, first - REREAD_FRAMES)), default=0)
+    given = thinned(notes[(notes["frame"] >= start) & (notes["frame"] < first)])
     given["frame"] -= start
-    length = last - start
-    fixed = np.arange(length) < first - start
     request = Request(
         reference=None,
         metre=metre_frames(places, tpq, last)[start:],
-        length=length,
-        begin=np.ones(length, bool),
-        fixed=fixed,
+        length=last - start,
+        begin=np.ones(last - start, bool),
+        fixed=np.arange(last - start) < first - start,
         fixed_notes=given,
-        start_by=None,
     )
-    rules = Rules(instruments=instruments, lowest=max(0, shift), highest=min(127, 127 + shift))
-    samples = generate(
-        network,
-        request,
-        rules,
-        wish.sampling,
-        seed=wish.seed,
-        samples=wish.count * wish.best_of,
-        progress=progress,
-    )
-    chosen = []
-    for i in range(wish.count):
-        group = samples[i * wish.best_of : (i + 1) * wish.best_of]
-        made = group[by_likelihood(group)[0]].notes
-        made = shifted(made[made["frame"] >= first - start], -shift)
-        made["frame"] += start
-        chosen.append(_tracks(score, made, instruments, stop))
-    return chosen
+    return request, start
 
 
-def _tracks(score: Score, made: NDArray[np.void], instruments: tuple[int, ...], stop: int) -> tuple[Track, ...]:
-    places = bars(score, stop)
+def _best_sample(
+    network: Network, request: Request, manner: Manner, commission: Commission, progress: Progress | None
+) -> Sample:
+    """The sample nearest to the piece; further rounds, from the next seeds, while none is near."""
+    lean, samples = lean_to(network, request, manner), list[Sample]()
+    for number in range(ROUNDS):
+        samples += generate(
+            InManner(network, manner.rules, lean),
+            request,
+            manner.rules,
+            commission.sampling,
+            seed=commission.seed + number,
+            samples=commission.best_of,
+            progress=progress,
+        )
+        best = min(samples, key=lambda s: _distance(s, manner, request.length))
+        missing, far, _ = _distance(best, manner, request.length)
+        if not missing and far <= NEAR:
+            break
+        frames = request.length - manner.length_frames
+        latest = [_new_notes(s, manner) for s in samples[-commission.best_of :]]
+        lean += np.mean([drift(new, frames, manner.rates) for new in latest], axis=0)
+    return best
+
+
+def _new_notes(sample: Sample, manner: Manner) -> NDArray[np.void]:
+    new: NDArray[np.void] = sample.notes[sample.notes["frame"] >= manner.length_frames]
+    return new
+
+
+def _distance(sample: Sample, manner: Manner, length: int) -> tuple[int, float, float]:
+    """How far a sample is from the piece: instruments missing, then density and shares, then unlikelihood a choice."""
+    new = _new_notes(sample, manner)
+    missing = sum(i not in new["instrument"] for i in manner.wanted)
+    far = unlikeness(new, length - manner.length_frames, manner.heard, manner.rates)
+    return missing, round(far, 1), -sample.log_likelihood / max(1, sample.choices)
+
+
+def _tracks(score: Score, made: NDArray[np.void], rules: Rules, places: tuple[Bar, ...]) -> tuple[Track, ...]:
+    stop = places[-1].tick + places[-1].length
     tracks = []
-    for instrument in instruments:
-        is_drum = instrument == DRUMS
-        program = 0 if is_drum else instrument
-        like = [t for t in score.tracks if t.is_drum == is_drum and (is_drum or t.program == program)]
-        part = made[made["instrument"] == instrument]
-        if not len(part):
+    for part in rules.parts:
+        own = made[made["instrument"] == part.instrument]
+        if not len(own):
             continue
+        is_drum = part.instrument == DRUMS
+        program = 0 if is_drum else part.instrument
+        like = [t for t in score.tracks if t.is_drum == is_drum and (is_drum or t.program == program)]
         name = next((t.name for t in like if t.name), "")
         tracks.append(
             placed(
-                part,
+                one_at_a_time(own) if part.monophonic else own,
                 score.tpq,
                 name=f"{name} (continued)" if name else "Continued",
                 program=like[0].program if like else program,
@@ -121,5 +177,5 @@ def _tracks(score: Score, made: NDArray[np.void], instruments: tuple[int, ...], 
 
 
 def open_network(model: str | None, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """The network that ships for this task, or the named one."""
-    return OnnxNetwork(find_model(model, TASK.name), device, threads)
+    """The network that ships for this task, or the named one, with its adapter for the task where it has one."""
+    return open_model(find_model(model, TASK.name), TASK.name, device, threads)

@@ -24,7 +24,7 @@ def velocities(onsets: NDArray[np.int64], bars: Sequence[Bar], like: Score) -> N
 
     The mean of the input's velocities from a bar before to a bar after (of the nearest note where none is played), a
     little softer, with accents of the metre. Pitched notes count, drums where there are no others. Kept far enough from
-    1 and 127 for the accents to be heard.
+    1 and 127 for the accents to be heard. At least one bar is needed.
     """
     onsets = np.asarray(onsets, np.int64)
     base = np.clip(UNDER * _local_mean(onsets, bars, like), 1 - OFF_BEAT, 127 - DOWNBEAT)

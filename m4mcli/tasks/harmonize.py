@@ -50,7 +50,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class NamedChord:
-    """A chord of the result: bar and beat from 1 (a pickup is bar 0), tick of the piece, symbol as lead sheets have it."""
+    """A chord of the result: bar and beat from 1 (a pickup is bar 0), tick of the piece, lead sheet symbol."""
 
     bar: int
     beat: float
@@ -77,7 +77,7 @@ def has_chord_part(score: Score) -> bool:
 def harmonize(
     score: Score, found: Found, network: Network, wish: Wish, progress: Progress | None = None
 ) -> list[Harmonization]:
-    """Write `wish.count` chord parts under a melody of the score, in its ticks, each what the next seed alone would give.
+    """Write `wish.count` chord parts, in ticks, under a melody of the score, each what the next seed alone would give.
 
     Raises M4mError (status 2) where the wish does not fit the piece.
     """
@@ -170,7 +170,8 @@ def harmonizer(
     """The task as m4mcli.evaluation.harmonize measures it, all in frames.
 
     Melody and prompt are FRAME_NOTE rows (n,), the metre is (frames, 3): position in the bar, length of the bar, length
-    of the beat. Out come so many samples, each FRAME_NOTE rows (m,). Raises M4mError where no such model is found.
+    of the beat, in frames. Out come so many samples, each FRAME_NOTE rows (m,). Raises M4mError where no such model is
+    found.
     """
     network = open_network(model, device, threads)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)

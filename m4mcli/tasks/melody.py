@@ -30,7 +30,7 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class Found:
-    """The melody: indices of its tracks in the score (from 0), its notes, and what was done, in words.
+    """The melody: indices of its tracks in the score (from 0), its NOTE rows (n,) in ticks, what was done, in words.
 
     `skyline` tells that `notes` are the top line of a thick part: then `reason` is worth a warning.
     """
@@ -63,7 +63,7 @@ def find_melody(score: Score, choice: str | None = None) -> Found:
 
 
 def skyline(notes: NDArray[np.void]) -> NDArray[np.void]:
-    """The top line of a part: NOTE rows (n,) in, NOTE rows (m,) out, never two sounding at once.
+    """The top line of a part: NOTE rows (n,) in, NOTE rows (m,) out, in ticks, never two sounding at once.
 
     The highest note of each onset is taken, and ends when the next one taken begins. A note below one that still
     sounds is left out if that one covers half of it (it accompanies); if less, it goes on from it (a slurred line).
@@ -93,7 +93,7 @@ def skyline(notes: NDArray[np.void]) -> NDArray[np.void]:
 
 
 def thickness(notes: NDArray[np.void]) -> float:
-    """Share 0-1 of a part's sounding time in which more than one pitch sounds."""
+    """Share 0-1 of the sounding time of a part, NOTE rows (n,), in which several pitches sound; 0 without notes."""
     if not len(notes):
         return 0.0
     ends = notes["onset"] + np.maximum(notes["duration"], 1)

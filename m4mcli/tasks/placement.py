@@ -21,7 +21,8 @@ GROUPS = {5: (0, 3), 7: (0, 2, 4)}
 
 
 def has_pickup(bars: Sequence[Bar], tpq: int) -> bool:
-    """Whether the piece begins with an upbeat: a bar shorter than its metre, or one bar of 1/4 before 4/4."""
+    """Whether the piece, `tpq` ticks to the quarter, begins with an upbeat: a bar shorter than its metre, or one bar of
+    1/4 before 4/4."""
     if len(bars) < 2:
         return False
     first, second = bars[0], bars[1]
@@ -30,7 +31,7 @@ def has_pickup(bars: Sequence[Bar], tpq: int) -> bool:
 
 
 def bar_beats(bars: Sequence[Bar], index: int, tpq: int) -> list[int]:
-    """The ticks of the beats in a bar. A pickup's are counted back from the barline; it may have none."""
+    """The ticks of the beats in bar `index`, from 0. A pickup's are counted back from the barline; it may have none."""
     bar = bars[index]
     start, metre = _whole_bar(bars, index, tpq)
     step = _beat_length(metre, tpq)
@@ -40,7 +41,10 @@ def bar_beats(bars: Sequence[Bar], index: int, tpq: int) -> list[int]:
 
 
 def shares(count: int, parts: int) -> tuple[int, ...]:
-    """Where `parts` shares of `count` beats begin, the longer first: (4, 2) -> 0 2; (3, 2) -> 0 2; (5, 2) -> 0 3."""
+    """The beats, from 0, on which `parts` shares of `count` beats begin, the longer first.
+
+    (4, 2) -> 0 2; (3, 2) -> 0 2; (5, 2) -> 0 3. One for each beat where there are more parts than beats.
+    """
     return tuple(-(-i * count // parts) for i in range(parts)) if parts < count else tuple(range(count))
 
 
@@ -67,14 +71,15 @@ def beat_ticks(bars: Sequence[Bar], tpq: int, length: int, per_bar: int | None =
 
 
 def beat_frames(bars: Sequence[Bar], tpq: int, length: int, per_bar: int | None = None) -> NDArray[np.bool_]:
-    """The frames of `beat_ticks` as a mask (length,)."""
+    """The frames of `beat_ticks` as a mask (length,) of 16ths."""
     mask = np.zeros(length, bool)
     mask[list(beat_ticks(bars, tpq, length, per_bar))] = True
     return mask
 
 
 def frame_ticks(ticks: Iterable[int], tpq: int) -> dict[int, int]:
-    """Exact ticks by the frame that stands for them, to be joined with those of `beat_ticks`; of two, the first."""
+    """Exact ticks by the frame, in 16ths, that stands for them, to be joined with those of `beat_ticks`; of two in one
+    frame, the first."""
     found: dict[int, int] = {}
     for tick in ticks:
         found.setdefault(frame_of(tick, tpq), tick)

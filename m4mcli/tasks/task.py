@@ -13,7 +13,7 @@ Choice = Literal["consensus", "likelihood"]
 class Task:
     """One task: its name, which finds its model, and how its part is written.
 
-    `condition` says which tracks are given, `target` which part is written; `program` plays it unless told otherwise;
+    `condition` says which tracks are given, `target` which part is written; `program` (0-127) plays it unless told;
     `best_of` samples are written for each answer and one is chosen by `choice`.
     """
 
@@ -46,6 +46,7 @@ TASKS = {
             target="all",
             rules=Rules(),
             sampling=Sampling(temperature=0.95, top_p=0.95),
+            best_of=4,
             choice="likelihood",
         ),
     )

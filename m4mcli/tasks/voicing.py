@@ -27,14 +27,17 @@ TOP = 108
 
 @dataclass(frozen=True)
 class Register:
-    """The octaves of a chord part: the lowest pitch of its basses and of the tones above, which is None for close
-    position: all tones stacked on the bass."""
+    """The octaves of a chord part, as MIDI pitches: the lowest of its basses and of the tones above, which is None for
+    close position: all tones stacked on the bass."""
 
     bass: int
     upper: int | None = None
 
     def pitches(self, pitch_classes: frozenset[int], bass: int) -> tuple[int, ...]:
-        """A chord's pitches from the bass up, with exactly its pitch classes and that bass; none for silence."""
+        """A chord's MIDI pitches from the bass up, with exactly its pitch classes (0-11, C is 0) and that bass.
+
+        None for silence, which is an empty set.
+        """
         if not pitch_classes:
             return ()
         lowest = self.bass + (bass - self.bass) % OCTAVE
@@ -49,7 +52,10 @@ class Register:
 
 
 def register_under(melody: NDArray[np.void]) -> Register:
-    """The register below a melody's mean pitch (FRAME_NOTE rows), moving with it except at the ends of the range."""
+    """The register below a melody's mean pitch, weighted by duration; it moves with it except at the range's ends.
+
+    The melody is FRAME_NOTE rows (n,), at least one.
+    """
     mean = float(np.average(melody["pitch"], weights=melody["duration"]))
     upper = int(np.floor(mean + 1e-9)) - BELOW_MELODY
     upper += OCTAVE * max(0, -((upper - LOWEST) // OCTAVE)) - OCTAVE * max(0, -((HIGHEST - upper) // OCTAVE))
@@ -57,7 +63,7 @@ def register_under(melody: NDArray[np.void]) -> Register:
 
 
 def register_like(onsets: NDArray[np.integer], pitches: NDArray[np.integer]) -> Register:
-    """The register of given chords, from the onsets and pitches (n,) of their notes."""
+    """The register of given chords, from the onsets (n,) in any unit and MIDI pitches (n,) of their notes, n > 0."""
     chords = [pitches[onsets == onset] for onset in np.unique(onsets)]
     lowest = float(np.mean([chord.min() for chord in chords]))
     bass = int(np.clip(round(lowest) - OCTAVE // 2, 0, TOP - 3 * OCTAVE))
@@ -70,7 +76,7 @@ def register_like(onsets: NDArray[np.integer], pitches: NDArray[np.integer]) -> 
 def chord_rows(
     chords: Iterable[tuple[int, int, frozenset[int], int]], register: Register, program: int
 ) -> NDArray[np.void]:
-    """Chords (start, stop, pitch classes, bass) as FRAME_NOTE rows in a register."""
+    """Chords (start and stop in frames, pitch classes, bass) as FRAME_NOTE rows (n,) in a register."""
     rows = [
         (start, program, pitch, stop - start)
         for start, stop, pitch_classes, bass in chords

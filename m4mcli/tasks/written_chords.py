@@ -89,7 +89,10 @@ def fixed_ticks(written: Sequence[WrittenBar], bars: Sequence[Bar], tpq: int) ->
 
 
 def fixed_frames(written: Sequence[WrittenBar], bars: Sequence[Bar], tpq: int) -> list[tuple[int, int, Chord | None]]:
-    """The same in frames: start, stop, chord (None: silence). `fixed_ticks` tells the exact ticks of the starts."""
+    """The same in frames: start, stop, chord (None: silence). `fixed_ticks` tells the exact ticks of the starts.
+
+    Raises M4mError as `fixed_ticks` does.
+    """
     return [(frame_of(a, tpq), frame_of(b, tpq), chord) for a, b, chord in fixed_ticks(written, bars, tpq)]
 
 
