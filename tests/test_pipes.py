@@ -106,6 +106,8 @@ def test_interruption_gives_130_and_no_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         cwd=tmp_path,
         env=environment(),
+        # In the background of a shell script SIGINT is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert running.stdin is not None

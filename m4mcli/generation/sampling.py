@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from m4mcli.errors import USAGE, M4mError
 
+COLDEST = 1e-6
+"""Temperatures below this would overflow; the likeliest value wins there anyway."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -70,7 +73,7 @@ def choose(
     """
     masked = np.where(allowed, np.asarray(logits, np.float64), -np.inf)
     log_p = log_softmax(masked)
-    if sampling.temperature == 0:
+    if sampling.temperature < COLDEST:
         value = log_p.argmax(axis=-1)
     else:
         heated = log_softmax(masked / sampling.temperature)
