@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, Run, environment
 
 from m4mcli.cli import COMMANDS
-from m4mcli.manual import completions, examples, pages
+from m4mcli.manual import cards, completions, examples, pages
 
 MANUAL = ROOT / "commands"
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -136,3 +136,12 @@ def test_what_bash_offers_at_tab(tmp_path: Path, line: str, offered: set[str]) -
     )
     assert set(done.stdout.decode().splitlines()) == offered
     assert done.stderr == b""
+
+
+def test_a_card_without_measurements_is_not_current(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "models" / "m"
+    model.mkdir(parents=True)
+    (model / "card.md").write_text("# m\n\n<!-- generated: figures -->\n<!-- end -->\n")
+    assert cards.main(["--check"], tmp_path) == 1
+    assert "models/m/metrics.json is missing" in capsys.readouterr().err
+    assert cards.main(["--check"], ROOT) == 0

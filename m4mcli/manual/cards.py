@@ -1,7 +1,8 @@
 """The tables of figures in the model cards `models/*/card.md`, from the `metrics.json` beside them.
 
 `python -m m4mcli.manual.cards` rewrites what stands between `<!-- generated: figures -->` and `<!-- end -->`; with
-`--check` it only says whether that is current (status 1 if not). `metrics.json` is what `m4m evaluate --json` wrote.
+`--check` it only says whether that is current (status 1 if not, or if there is no `metrics.json`). That
+file is what `m4m evaluate --json` wrote.
 """
 
 import json
@@ -53,10 +54,15 @@ def main(arguments: Sequence[str], root: Path) -> int:
     wanted = {}
     for card in sorted((root / "models").glob("*/card.md")):
         metrics = card.with_name("metrics.json")
-        if metrics.exists():
-            made = figures(json.loads(metrics.read_text("utf-8")))
-            text = BLOCK.sub(rf"\g<1>{made}\g<2>", card.read_text("utf-8"))
-            wanted[card.relative_to(root).as_posix()] = text.encode()
+        if not metrics.exists():
+            print(
+                f"{metrics.relative_to(root).as_posix()} is missing: a card prints only what was measured",
+                file=sys.stderr,
+            )
+            return 1
+        made = figures(json.loads(metrics.read_text("utf-8")))
+        text = BLOCK.sub(rf"\g<1>{made}\g<2>", card.read_text("utf-8"))
+        wanted[card.relative_to(root).as_posix()] = text.encode()
     return finish(root, wanted, arguments)
 
 
