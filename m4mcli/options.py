@@ -28,6 +28,34 @@ File = Annotated[
     str | None,
     typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
 ]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE]...", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
+]
+Count = Annotated[int, typer.Option("-n", "--count", min=1, metavar="N", help="Write N versions into --out-dir.")]
+OutDir = Annotated[
+    str | None,
+    typer.Option(
+        "--out-dir", metavar="DIR", show_default=False, help="Folder for the results of several files, or of -n."
+    ),
+]
+Only = Annotated[bool, typer.Option("--only", help="Write what is new alone.")]
+Prompt = Annotated[
+    str | None,
+    typer.Option("--prompt", metavar="FILE", show_default=False, help="The new part's first bars, to go on from."),
+]
+Strictness = Annotated[
+    float,
+    typer.Option(
+        "--strictness", min=0, max=10, metavar="S", help="How strictly what is given is followed; 1: as learnt."
+    ),
+]
+InstrumentList = Annotated[
+    str | None,
+    typer.Option(
+        "--instruments", metavar="LIST", show_default=False, help="Only these, such as piano,bass,drums; else as fits."
+    ),
+]
 Output = Annotated[
     str,
     typer.Option("-o", "--output", metavar="FILE", show_default=False, help="Write to FILE, not to standard output."),
@@ -87,7 +115,8 @@ class Invocation:
     """One run of a command: where its music comes from and goes to, and how much it tells.
 
     `command` is the name that messages begin with; `file` and `output` are paths or `-` (`file` is None when no
-    operand was given); `as_json` and `as_midi` overrule the kind of the output; `force` allows MIDI on a terminal.
+    operand was given); `as_json` and `as_midi` overrule the kind of the output; `force` allows MIDI on a terminal;
+    `about` is the file that messages name, where there are several.
     """
 
     command: str
@@ -98,6 +127,7 @@ class Invocation:
     force: bool = False
     quiet: bool = False
     verbose: bool = False
+    about: str = ""
 
     def warn(self, message: str) -> None:
         """Print `m4m CMD: warning: message` on standard error, unless the run is quiet."""
@@ -186,4 +216,6 @@ class Invocation:
         self._tell(str(error))
 
     def _tell(self, message: str) -> None:
-        print(printable(f"m4m {self.command}: {message}"), file=sys.stderr)
+        kind, text = ("warning: ", message[9:]) if message.startswith("warning: ") else ("", message)
+        about = f"{self.about}: " if self.about and not text.startswith(self.about) else ""
+        print(printable(f"m4m {self.command}: {kind}{about}{text}"), file=sys.stderr)

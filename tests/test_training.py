@@ -161,12 +161,12 @@ def test_a_pack_without_the_sources_is_said(pack: Pack) -> None:
     nothing = toy_recipe('data.mix=[{make = "whole", sources = {elsewhere = 1}}]')
     with pytest.raises(M4mError, match="holds none of its sources"):
         Sampler(pack, nothing)
-    drums = toy_recipe('data.mix=[{make = "drums_split", sources = {tunes = 1}}]')
-    with pytest.raises(M4mError, match="no piece of the pack gives an example of drums_split"):
+    drums = toy_recipe('data.mix=[{make = "drums", sources = {tunes = 1}}]')
+    with pytest.raises(M4mError, match="no piece of the pack gives an example of drums"):
         Sampler(pack, drums).batch(0)
 
 
-@pytest.mark.parametrize("make", ["lead_sheet", "whole", "split"])
+@pytest.mark.parametrize("make", ["lead_sheet", "melody_over_chords", "whole", "split", "masked"])
 def test_examples_hold_what_is_in_their_window(pack: Pack, make: str) -> None:
     rng = np.random.default_rng(0)
     changes = Augmentation(0.5, 0.5, 0.5, 0.5, 0.5, 0.2)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from m4mcli.frames.fields import END, field_notes
 from m4mcli.frames.frames import DRUMS, in_order
+from m4mcli.generation.guidance import Guided, GuidedWindow
 from m4mcli.generation.request import Piece, Progress, Request, Sample
 from m4mcli.generation.rules import Last, Mask, Rules, duration_mask, instrument_mask, octave_mask, tone_mask
 from m4mcli.generation.sampling import Sampling, choose
@@ -145,12 +146,19 @@ def generate(
     *,
     seed: int = 0,
     samples: int = 1,
+    strictness: float = 1.0,
     progress: Progress | None = None,
 ) -> list[Sample]:
-    """Write `samples` parts. Sample i depends on the seed and i alone, not on how many are made."""
+    """Write `samples` parts. Sample i depends on the seed and i alone, not on how many are made.
+
+    `strictness` says how strictly the request's reference is followed: m4mcli.generation.guidance.
+    """
+    guided = strictness != 1 and request.reference is not None
+    open_window = GuidedWindow if guided else Window
+    network = Guided(network, strictness) if guided else network
     pieces = [Piece(np.random.default_rng([seed, i])) for i in range(samples)]
     fixed_notes = in_order(request.fixed_notes)
-    window = Window(network, request, 0, samples)
+    window = open_window(network, request, 0, samples)
     for frame in range(request.length):
         if request.fixed[frame]:
             here = fixed_notes[fixed_notes["frame"] == frame]
@@ -161,7 +169,7 @@ def generate(
             continue
         last = window.stop if window.stop == request.length else window.stop - lookahead(network.shape.window)
         if frame >= last:
-            window = Window(network, request, _window_start(request, frame, network.shape.window), samples)
+            window = open_window(network, request, _window_start(request, frame, network.shape.window), samples)
         hidden, circles = window.read_to(frame, pieces)
         due = request.start_by is not None and frame >= request.start_by
         silent = [p.sounds_until <= frame and (due or bool(len(p.notes))) for p in pieces]

@@ -35,6 +35,17 @@ class Sampling:
         if not 0 <= self.min_p <= 1:
             raise M4mError("--min-p must be from 0 to 1", status=USAGE)
 
+    def asked(
+        self, temperature: float | None = None, top_p: float | None = None, top_k: int = 0, min_p: float = 0.0
+    ) -> "Sampling":
+        """The same with what the user asks for; None leaves the task's own."""
+        return Sampling(
+            self.temperature if temperature is None else temperature,
+            self.top_p if top_p is None else top_p,
+            top_k,
+            min_p,
+        )
+
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Log probabilities along the last axis, in double precision."""

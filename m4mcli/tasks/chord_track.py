@@ -17,15 +17,13 @@ from m4mcli.frames.canonical import (
     shifted,
 )
 from m4mcli.generation.consensus import by_consensus, by_likelihood
-from m4mcli.generation.generate import Progress, Request, Sample, generate
+from m4mcli.generation.draw import Draw, draw_samples
+from m4mcli.generation.generate import Progress, Request, Sample
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
 from m4mcli.tasks.task import TASKS, Choice
 from m4mcli.tasks.voicing import Register, chord_rows, register_under
 from m4mcli.theory.keys import estimate_key
-
-AT_ONCE = 16
-"""Samples that are written at once: the network's memory of each takes some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +115,7 @@ def write_chord_parts(
     count: int = 1,
     best_of: int = 1,
     choice: Choice = "consensus",
+    strictness: float = 1.0,
     progress: Progress | None = None,
 ) -> list[ChordPart]:
     """`count` chord parts, each the best of `best_of` samples. Frames inside `fixed` spans come out as they are given.
@@ -136,7 +135,8 @@ def write_chord_parts(
         fixed_notes=block_chords([(s.start, s.stop, s.pitch_classes, s.bass) for s in given if s.pitch_classes]),
         start_by=melody.start_by,
     )
-    samples = _samples(network, request, sampling, seed, count * best_of, progress)
+    how = Draw(sampling, seed=seed, strictness=strictness)
+    samples = draw_samples(network, request, TASKS["harmonize"].rules, how, count * best_of, progress)
     close = None if melody.close is None else ((melody.close[0] + shift) % 12, melody.close[1])
     register = register_under(melody.notes) if len(melody.notes) else Register(CHORD_BASS)
     chosen = []
@@ -149,31 +149,6 @@ def write_chord_parts(
         spans = tuple(s.moved(-shift) for s in _held(best, length, bounded))
         chosen.append(ChordPart(spans, register, best.log_likelihood, best.choices))
     return chosen
-
-
-def _samples(
-    network: Network, request: Request, sampling: Sampling, seed: int, count: int, progress: Progress | None
-) -> list[Sample]:
-    """Samples, AT_ONCE at a time, each batch from a seed that no user gives."""
-    samples: list[Sample] = []
-    for first in range(0, count, AT_ONCE):
-        samples += generate(
-            network,
-            request,
-            TASKS["harmonize"].rules,
-            sampling,
-            seed=seed + (first << 32),
-            samples=min(AT_ONCE, count - first),
-            progress=within(progress, first // AT_ONCE, -(-count // AT_ONCE)),
-        )
-    return samples
-
-
-def within(progress: Progress | None, done: int, count: int) -> Progress | None:
-    """The progress of one of `count` runs of equal length, `done` of which are done, as progress of all."""
-    if progress is None or count == 1:
-        return progress
-    return lambda frame, of: progress(done * of + frame, count * of)
 
 
 def merged(spans: Iterable[ChordSpan], struck: Collection[int]) -> tuple[ChordSpan, ...]:

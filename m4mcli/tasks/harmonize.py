@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.frames import FRAME_NOTE, tick_of
+from m4mcli.generation.draw import within
 from m4mcli.generation.generate import Progress
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
@@ -15,7 +16,7 @@ from m4mcli.models.registry import find_model
 from m4mcli.models.session import Device, OnnxNetwork
 from m4mcli.score.metre import Bar
 from m4mcli.score.score import Score, Track
-from m4mcli.tasks.chord_track import ChordPart, ChordSpan, Melody, chord_spans, merged, within, write_chord_parts
+from m4mcli.tasks.chord_track import ChordPart, ChordSpan, Melody, chord_spans, merged, write_chord_parts
 from m4mcli.tasks.dynamics import velocities
 from m4mcli.tasks.layout import Layout, lay_out
 from m4mcli.tasks.melody import Found
@@ -33,7 +34,8 @@ class Wish:
 
     `chords` is a written progression for fixed bars; `prompt` a score that holds the part's first bars; `per_bar` chord
     places in a bar (None: every beat); `key` (tonic 0-11, minor) instead of the estimated one; `program` 0-127, None
-    for that of the prompt, or the task's; `best_of` samples for each of `count` answers.
+    for that of the prompt, or the task's; `best_of` samples for each of `count` answers; `strictness` as in
+    m4mcli.generation.guidance.
     """
 
     chords: str | None = None
@@ -46,6 +48,7 @@ class Wish:
     choice: Choice = TASK.choice
     seed: int = 0
     count: int = 1
+    strictness: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def _part(layout: Layout, network: Network, wish: Wish, seed: int, progress: Pro
         seed=seed,
         best_of=wish.best_of,
         choice=wish.choice,
+        strictness=wish.strictness,
         progress=progress,
     )
     return part

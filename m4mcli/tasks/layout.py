@@ -7,26 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.frames.frames import frame_of, metre_frames, track_frames
+from m4mcli.frames.frames import frame_of, track_frames
 from m4mcli.score.metre import Bar, bars
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.chord_track import ChordSpan, Melody, chord_spans
+from m4mcli.tasks.ground import bar_metre
 from m4mcli.tasks.placement import bar_beats, beat_ticks, frame_ticks, has_pickup
+from m4mcli.tasks.prompt import Prompt, prompt_of
 from m4mcli.tasks.task import TASKS
 from m4mcli.tasks.written_chords import fixed_ticks, parse_progression
 from m4mcli.theory.chords import Chord
 
 LONG_REST = 128
 """Frames of rest in the melody, eight bars of 4/4, through which the chords go on; longer rests are left silent."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """The beginning of a part: NOTE rows in the piece's ticks, the frame at which they end, their program."""
-
-    notes: NDArray[np.void]
-    frames: int
-    program: int
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def lay_out(
     begin = _begin(ticks, length, entry, barlines, int(line["frame"].max()))
     if not begin[due:].any():
         due = int(np.flatnonzero(begin)[0])
-    melody = Melody(line, _metre(places, tpq, length), begin, due, key, ends=True)
+    melody = Melody(line, bar_metre(places, tpq, length), begin, due, key, ends=True)
     silent = fixed if given is None else (ChordSpan(0, given.frames, frozenset(), 0),)
     rests = [r for r in _long_rests(line, places, tpq) if not any(s.start < r[1] and s.stop > r[0] for s in silent)]
     return Layout(tpq, places, melody, ticks, end, fixed, tuple(rests), given)
@@ -114,14 +107,7 @@ def _prompt(prompt: Score, tpq: int, length: int) -> Prompt:
         raise M4mError("--prompt: the file has no pitched notes", "give a file with the part's first bars", USAGE)
     named = [t for t in tracks if t.name.strip().casefold() == TASKS["harmonize"].track_name.casefold()]
     tracks = named or tracks
-    notes = np.concatenate([t.notes for t in tracks])
-    scale = tpq / prompt.tpq
-    ends = np.rint((notes["onset"] + notes["duration"]) * scale).astype(np.int64)
-    notes["onset"] = np.rint(notes["onset"] * scale)
-    notes["duration"] = np.maximum(1, ends - notes["onset"])
-    last = int((notes["onset"] + notes["duration"]).max())
-    notes = notes[np.lexsort((notes["pitch"], notes["onset"]))]
-    return Prompt(notes, min(length, max(1, frame_of(last, tpq))), tracks[0].program)
+    return prompt_of(prompt, tracks, tpq, length)
 
 
 def _entry(places: tuple[Bar, ...], tpq: int, frame: int) -> tuple[int, int]:
@@ -165,13 +151,3 @@ def _long_rests(line: NDArray[np.void], places: tuple[Bar, ...], tpq: int) -> It
         stop, _ = _entry(places, tpq, int(line["frame"][i + 1]))
         if len(following) and stop - int(following[0]) > LONG_REST:
             yield int(following[0]), stop
-
-
-def _metre(places: tuple[Bar, ...], tpq: int, length: int) -> NDArray[np.int32]:
-    """Metre of each frame; a pickup counts as the end of a whole bar."""
-    metre = metre_frames(places, tpq, length)
-    if has_pickup(places, tpq):
-        first, whole = (frame_of(b.tick + b.length, tpq) - frame_of(b.tick, tpq) for b in places[:2])
-        metre[:first, 0] += whole - first
-        metre[:first, 1] = whole
-    return metre

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from m4mcli.frames.frames import DRUMS
+from m4mcli.generation.draw import Draw
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
+from m4mcli.theory.drum_sounds import STANDARD
 
 Choice = Literal["consensus", "likelihood"]
 
@@ -18,14 +21,19 @@ class Task:
     """
 
     name: str
-    condition: Literal["melody", "all", "none"]
-    target: Literal["chords", "all"]
+    condition: Literal["melody", "chords", "drums", "all", "none"]
+    target: Literal["chords", "melody", "drums", "others", "all"]
     rules: Rules
     sampling: Sampling
     best_of: int = 1
     choice: Choice = "consensus"
     track_name: str = ""
     program: int = 0
+
+    @property
+    def draw(self) -> Draw:
+        """How one answer is drawn unless the user asks for something else."""
+        return Draw(self.sampling, self.best_of)
 
 
 TASKS = {
@@ -39,6 +47,42 @@ TASKS = {
             sampling=Sampling(temperature=0.5, top_p=0.9),
             best_of=8,
             track_name="Chords",
+        ),
+        Task(
+            name="melodize",
+            condition="chords",
+            target="melody",
+            rules=Rules(instruments=(0,), at_most=1),
+            sampling=Sampling(temperature=0.8, top_p=0.95),
+            best_of=8,
+            track_name="Melody",
+        ),
+        Task(
+            name="drumify",
+            condition="all",
+            target="drums",
+            rules=Rules(instruments=(DRUMS,), drum_sounds=STANDARD, at_most=5),
+            sampling=Sampling(temperature=0.7, top_p=0.95),
+            best_of=6,
+            track_name="Drums",
+        ),
+        Task(
+            name="accompany",
+            condition="drums",
+            target="others",
+            rules=Rules(instruments=tuple(range(DRUMS))),
+            sampling=Sampling(temperature=0.9, top_p=0.95),
+            best_of=4,
+            choice="likelihood",
+        ),
+        Task(
+            name="infill",
+            condition="all",
+            target="all",
+            rules=Rules(),
+            sampling=Sampling(temperature=0.9, top_p=0.95),
+            best_of=4,
+            choice="likelihood",
         ),
         Task(
             name="continue",

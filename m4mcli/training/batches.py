@@ -18,7 +18,8 @@ class Example:
     """One window of music: `target` is to be written given `reference` (None: nothing given), over `length` frames.
 
     `history` is the target as the model is told it, which training may corrupt; `known` (length,) says which of its
-    frames are told. `metre` (length, 3) is None where it is not told.
+    frames are told. `metre` (length, 3) is None where it is not told. `asked` (length,) says which frames are to be
+    written, where it is not all of them.
     """
 
     reference: NDArray[np.void] | None
@@ -27,6 +28,7 @@ class Example:
     known: NDArray[np.bool_]
     metre: NDArray[np.integer] | None
     length: int
+    asked: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def collate(examples: list[Example]) -> Batch:
             packed["rf"].append(frame + b * length)
             packed["rx"].append(fields)
         frame, fields = target_rows(e.target, t)
+        if e.asked is not None:
+            frame, fields = frame[e.asked[frame]], fields[e.asked[frame]]
         packed["wf"].append(frame + b * length)
         packed["wx"].append(fields)
     empty = {k: np.zeros((0, 5) if k[1] == "x" else 0, np.int64) for k in packed}
