@@ -13,24 +13,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.dataset.pack import Pack, PackedPiece, within
+from m4mcli.dataset.pack import Pack, PackedPiece
 from m4mcli.errors import M4mError
 from m4mcli.evaluation.baselines import Baseline, baselines
 from m4mcli.evaluation.counts import ChordCounts, count_chords, counted_baselines
 from m4mcli.evaluation.melody_chord import FIGURES, all_figures
 from m4mcli.evaluation.notes import Figures, pitch_classes
 from m4mcli.evaluation.table import Row, Table, row_of
-
-LENGTH = 384
-"""Frames of each song that are measured: 24 bars of 4/4."""
+from m4mcli.evaluation.trials import LENGTH, SAMPLES, TRAINING, named_sources
 
 PROMPT = 16
 """Frames of the original chords that are given."""
-
-SAMPLES = 8
-
-TRAINING = "train"
-"""The split on which baselines are counted."""
 
 
 class Harmonizer(Protocol):
@@ -141,14 +134,8 @@ def harmonize_tables(
     `songs` limits each source to its first songs. Baselines are counted on the source's own training songs. Raises
     M4mError where a named source has no songs, or none can be measured.
     """
-    parts = list(dict.fromkeys(str(p["source"]) for p in pack.pieces if p["split"] == split))
-    known = list(dict.fromkeys(part.partition("/")[0] for part in parts))
-    for source in sources:
-        if not any(within(part, source) for part in parts):
-            listed = ", ".join(known) or "none"
-            raise M4mError(f"no {split} songs of {source!r} in the pack", f"its sources of that split: {listed}")
     done = 0
-    for source in sources or known:
+    for source in named_sources(pack, split, sources):
         pieces = list(islice(pack.select(split, [source]), songs))
         counts = count_chords(pack.select(TRAINING, [source])) if split != TRAINING else None
         for frames in dict.fromkeys((prompt_frames, 0)):

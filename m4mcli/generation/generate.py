@@ -173,7 +173,7 @@ def generate(
         hidden, circles = window.read_to(frame, pieces)
         due = request.start_by is not None and frame >= request.start_by
         silent = [p.sounds_until <= frame and (due or bool(len(p.notes))) for p in pieces]
-        must = [rules.continuous and s for s in silent]
+        must = [(rules.continuous and s) or (due and not len(p.notes)) for s, p in zip(silent, pieces, strict=True)]
         state = hidden[:, -1], circles[:, -1]
         writer = FrameWriter(network, state, pieces, (rules, sampling), must, request.length - frame)
         for piece, fields in zip(pieces, writer.write(), strict=True):

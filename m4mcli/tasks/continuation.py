@@ -4,7 +4,8 @@ What the piece's last bars show bounds what is written: each instrument keeps it
 average, how often it plays. Of several samples the one nearest to the piece is kept.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,19 +74,41 @@ def continuation(
         raise M4mError("--bars must be 1 or more", status=USAGE)
     places, border = _new_bars(score, commission.length_bars)
     notes = track_frames(score.tracks, score.tpq)
-    shift = canonical_shift(notes)
-    request, start = _request(shifted(notes, shift), places, border, score.tpq)
-    recent = frame_of(bars(score)[-RECENT_BARS:][0].tick, score.tpq)
-    read_again = request.fixed_notes, int(request.fixed.sum())
-    manner = manner_of(shifted(notes, shift), read_again, recent, commission.instruments, shift)
-    best = _best_sample(network, request, manner, commission, progress)
-    made = shifted(_new_notes(best, manner), -shift)
-    made["frame"] += start
+    first, last = frame_of(border, score.tpq), frame_of(places[-1].tick + places[-1].length, score.tpq)
+    made, manner = write_on(network, notes, metre_frames(places, score.tpq, last), first, commission, progress)
     if not len(made):
         raise M4mError("the model wrote rests alone", "try another --seed, or a higher --temperature")
     missing = tuple(i for i in manner.wanted if i not in made["instrument"])
     tracks = _tracks(score, made, manner.rules, places)
     return Continuation(tracks, estimate_key(pitch_class_histogram(notes)), manner.rules.instruments, missing)
+
+
+def write_on(
+    network: Network,
+    notes: NDArray[np.void],
+    metre: NDArray[np.integer],
+    border: int,
+    commission: Commission,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.void], Manner]:
+    """New notes from the frame `border` on, as FRAME_NOTE rows, and the manner in which they are written.
+
+    `notes` (n > 0) are those of the whole piece before it, `metre` (frames, 3) is that of the piece and the new bars:
+    it says how many frames are written, the commission's bars do not count. No note is left of a monophonic part where
+    a later one begins.
+    """
+    shift = canonical_shift(notes)
+    moved = shifted(notes, shift)
+    lines = np.flatnonzero(metre[:border, 0] == 0).tolist()
+    request, start = _request(moved, metre, border, lines)
+    read_again = request.fixed_notes, int(request.fixed.sum())
+    manner = manner_of(moved, read_again, next(iter(lines[-RECENT_BARS:]), 0), commission.instruments, shift)
+    best = _best_sample(network, request, manner, commission, progress)
+    made = shifted(_new_notes(best, manner), -shift)
+    made["frame"] += start
+    owns = ((part, made[made["instrument"] == part.instrument]) for part in manner.rules.parts)
+    voices = [one_at_a_time(own) if part.monophonic else own for part, own in owns]
+    return np.concatenate([made[:0], *voices]), manner
 
 
 def _new_bars(score: Score, count: int) -> tuple[tuple[Bar, ...], int]:
@@ -95,19 +118,19 @@ def _new_bars(score: Score, count: int) -> tuple[tuple[Bar, ...], int]:
     return bars(score, round(border + count * (last_bar.whole or last_bar.length))), border
 
 
-def _request(notes: NDArray[np.void], places: tuple[Bar, ...], border: int, tpq: int) -> tuple[Request, int]:
-    """What is to be written behind `border` (a tick), and the frame of the piece from which on it is read again."""
-    first, last = frame_of(border, tpq), frame_of(places[-1].tick + places[-1].length, tpq)
-    starts = [frame_of(b.tick, tpq) for b in places]
-    start = max((f for f in starts if f <= max(0, first - REREAD_FRAMES)), default=0)
+def _request(notes: NDArray[np.void], metre: NDArray[np.integer], first: int, lines: list[int]) -> tuple[Request, int]:
+    """What is to be written from the frame `first` on, and the bar line, one of `lines`, from which on the piece is
+    read again."""
+    start = max((f for f in lines if f <= max(0, first - REREAD_FRAMES)), default=0)
     given = thinned(notes[(notes["frame"] >= start) & (notes["frame"] < first)])
     given["frame"] -= start
+    length = len(metre) - start
     request = Request(
         reference=None,
-        metre=metre_frames(places, tpq, last)[start:],
-        length=last - start,
-        begin=np.ones(last - start, bool),
-        fixed=np.arange(last - start) < first - start,
+        metre=metre[start:],
+        length=length,
+        begin=np.ones(length, bool),
+        fixed=np.arange(length) < first - start,
         fixed_notes=given,
     )
     return request, start
@@ -164,7 +187,7 @@ def _tracks(score: Score, made: NDArray[np.void], rules: Rules, places: tuple[Ba
         name = next((t.name for t in like if t.name), "")
         tracks.append(
             placed(
-                one_at_a_time(own) if part.monophonic else own,
+                own,
                 score.tpq,
                 name=f"{name} (continued)" if name else "Continued",
                 program=like[0].program if like else program,
@@ -174,6 +197,32 @@ def _tracks(score: Score, made: NDArray[np.void], rules: Rules, places: tuple[Ba
             )
         )
     return tuple(tracks)
+
+
+def continuer(
+    model: str | None,
+    *,
+    device: Device = "cpu",
+    threads: int = 1,
+    temperature: float = TASK.sampling.temperature,
+    top_p: float = TASK.sampling.top_p,
+    best_of: int = TASK.best_of,
+) -> Callable[..., list[NDArray[np.void]]]:
+    """The task as m4mcli.evaluation.continuation measures it, all in frames.
+
+    The notes that are given, and every answer's new notes, are FRAME_NOTE rows, the metre is (given + written, 3).
+    """
+    network = open_network(model, device, threads)
+    sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
+
+    def answers(
+        notes: NDArray[np.void], metre: NDArray[np.integer], given: int, written: int, samples: int, seed: int
+    ) -> list[NDArray[np.void]]:
+        # Seeds so far apart that no answer's later rounds are another's first.
+        asked = [Commission(sampling=sampling, best_of=best_of, seed=seed + ROUNDS * i) for i in range(samples)]
+        return [write_on(network, notes, metre[: given + written], given, one)[0] for one in asked]
+
+    return answers
 
 
 def open_network(model: str | None, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:

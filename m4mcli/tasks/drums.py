@@ -137,12 +137,13 @@ def drum_request(
     """Drums to the pitched ones of `notes` (FRAME_NOTE rows), in frames first..stop; `given` drums stand before them.
 
     Returns the request and the frame of the piece at which it begins. Where no drums are given before `first` that is
-    where it begins: drums that have been silent so long would go on to be so.
+    where it begins: drums that have been silent so long would go on to be so. They have begun by the first bar line.
     """
     pitched = notes[notes["instrument"] != DRUMS]
     before = given[given["frame"] < first]
     begin = heard(pitched, metre)
     begin[:first] = False
+    entries = np.flatnonzero(begin & (metre[:, 0] == 0))
     start = 0 if len(before) else first
     length = stop - start
     inside = (pitched["frame"] + pitched["duration"] > start) & (pitched["frame"] < stop)
@@ -155,6 +156,7 @@ def drum_request(
         begin=begin[start:stop],
         fixed=np.arange(start, stop) < first,
         fixed_notes=thinned(before),
+        start_by=next((f for f in entries.tolist() if f >= first), first) - start,
     )
     return request, start
 
