@@ -1,6 +1,8 @@
 """`m4m continue` through the command line: what it adds, where, and what stays."""
 
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import mido
@@ -14,6 +16,7 @@ from m4mcli.generation.rules import Rules
 from m4mcli.score.read import read_score
 from m4mcli.score.score import NOTE, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
+from m4mcli.tasks.close import closed, triad
 from m4mcli.tasks.continuation import Commission, continuation, open_network
 from m4mcli.tasks.manner import (
     InManner,
@@ -26,6 +29,7 @@ from m4mcli.tasks.manner import (
     unlikeness,
     usual_part,
 )
+from m4mcli.theory.keys import parse_key
 
 EXAMPLE = ROOT / "commands" / "examples" / "ode-to-joy.mid"
 
@@ -160,6 +164,56 @@ class Muted(InManner):
 
 def muted(*instruments: int) -> Muted:
     return Muted(open_network(None), Rules(instruments=instruments))
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_an_end_comes_home(m4m: Run, name: str) -> None:
+    done = m4m("continue", "--only", "--end", "--bars", "6", "-v", stdin=midi(*PIECES[name]))
+    tonic, mode = done.stderr.decode().split(": ", 1)[1].split(";")[0].split()
+    key = parse_key(f"{tonic} {mode}")
+    pitched = [t.notes for t in read_score(done.stdout, "made").score.tracks if not t.is_drum]
+    notes = np.concatenate(pitched)
+    last = notes[notes["onset"] == notes["onset"].max()]
+    assert set((last["pitch"] % 12).tolist()) <= set(triad(key))
+    assert int(last["pitch"].min()) % 12 == key[0]
+    assert last["onset"].min() % (4 * TPQ) == 0
+    assert (last["onset"] + last["duration"]).max() % (4 * TPQ) == 0
+
+
+def test_what_comes_home_already_stays() -> None:
+    made = rows((0, 0, 62, 8), (16, 0, 60, 2), (16, 0, 64, 2), (20, 0, 65, 4), (16, DRUMS, 49, 1), (24, DRUMS, 38, 1))
+    out, end = closed(made, [0, 16], 32, (0, False))
+    assert out.tolist() == [(0, 0, 62, 8), (16, 0, 60, 16), (16, 0, 64, 16), (16, DRUMS, 49, 1)]
+    assert end == 32
+
+
+def test_what_does_not_is_brought_home() -> None:
+    made = rows((0, 0, 62, 24), (16, 0, 65, 4), (16, 33, 43, 4), (20, 0, 66, 4))
+    out, _ = closed(made, [0, 16], 32, (9, True))
+    assert out.tolist() == [(0, 0, 62, 16), (16, 0, 64, 16), (16, 33, 45, 16)]
+
+
+def test_frames_are_printed_as_they_come(m4m: Run) -> None:
+    lines = m4m("continue", "--jsonl", "--bars", "2", str(EXAMPLE)).stdout.splitlines()
+    frames = [json.loads(line) for line in lines]
+    tpq = read_score(EXAMPLE.read_bytes(), "").score.tpq
+    assert [f["tick"] for f in frames] == list(range(16 * 4 * tpq, 18 * 4 * tpq, tpq // 4))
+    told = [(f["tick"], n["pitch"]) for f in frames for n in f["notes"]]
+    made = read_score(m4m("continue", "--only", "--bars", "2", "--best-of", "1", str(EXAMPLE)).stdout, "").score
+    assert told
+    assert set(told) >= {(int(n["onset"]), int(n["pitch"])) for t in made.tracks for n in t.notes}
+    done = m4m("continue", "--jsonl", "-o", "x.mid", str(EXAMPLE))
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_versions_and_files(m4m: Run, tmp_path: Path) -> None:
+    quick = ("continue", "--bars", "1", "--best-of", "1", "--only")
+    assert m4m(*quick, str(EXAMPLE), "-n", "2", "--out-dir", "out").returncode == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["ode-to-joy-1.mid", "ode-to-joy-2.mid"]
+    (tmp_path / "a.mid").write_bytes(midi(PIANO))
+    done = m4m(*quick, "a.mid", "missing.mid", "--out-dir", "new")
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert (tmp_path / "new/a.mid").read_bytes() == m4m(*quick, "a.mid").stdout
 
 
 def test_rests_alone_are_a_failure() -> None:

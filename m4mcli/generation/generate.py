@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from m4mcli.frames.fields import END, field_notes
 from m4mcli.frames.frames import DRUMS, in_order
 from m4mcli.generation.guidance import Guided, GuidedWindow
-from m4mcli.generation.request import Piece, Progress, Request, Sample
+from m4mcli.generation.request import Piece, Progress, Request, Sample, Written
 from m4mcli.generation.rules import Last, Mask, Rules, duration_mask, instrument_mask, octave_mask, tone_mask
 from m4mcli.generation.sampling import Sampling, choose
 from m4mcli.generation.window import Window
@@ -148,10 +148,12 @@ def generate(
     samples: int = 1,
     strictness: float = 1.0,
     progress: Progress | None = None,
+    written: Written | None = None,
 ) -> list[Sample]:
     """Write `samples` parts. Sample i depends on the seed and i alone, not on how many are made.
 
-    `strictness` says how strictly the request's reference is followed: m4mcli.generation.guidance.
+    `strictness` says how strictly the request's reference is followed: m4mcli.generation.guidance. `written` is told
+    each frame of the first sample as it comes.
     """
     guided = strictness != 1 and request.reference is not None
     open_window = GuidedWindow if guided else Window
@@ -176,9 +178,11 @@ def generate(
         must = [(rules.continuous and s) or (due and not len(p.notes)) for s, p in zip(silent, pieces, strict=True)]
         state = hidden[:, -1], circles[:, -1]
         writer = FrameWriter(network, state, pieces, (rules, sampling), must, request.length - frame)
-        for piece, fields in zip(pieces, writer.write(), strict=True):
-            if fields:
-                piece.add(field_notes(frame, np.array(fields)))
+        for i, (piece, fields) in enumerate(zip(pieces, writer.write(), strict=True)):
+            notes = field_notes(frame, np.array(fields)) if fields else piece.notes[:0]
+            piece.add(notes)
+            if written is not None and i == 0:
+                written(frame, notes)
         if progress is not None:
             progress(frame + 1, request.length)
     return [Sample(in_order(p.notes), p.log_likelihood, p.choices) for p in pieces]
@@ -193,4 +197,15 @@ def _window_start(request: Request, frame: int, window: int) -> int:
     return start if position == 0 else min(start - position + length, frame)
 
 
-__all__ = ["CONTEXT", "LOOKAHEAD", "FrameWriter", "Piece", "Progress", "Request", "Sample", "Window", "generate"]
+__all__ = [
+    "CONTEXT",
+    "LOOKAHEAD",
+    "FrameWriter",
+    "Piece",
+    "Progress",
+    "Request",
+    "Sample",
+    "Window",
+    "Written",
+    "generate",
+]

@@ -11,6 +11,9 @@ from m4mcli.frames.frames import FRAME_NOTE
 Progress = Callable[[int, int], None]
 """Told after each frame: frames done, frames in all."""
 
+Written = Callable[[int, NDArray[np.void]], None]
+"""Told after each frame that was written: its number, and the FRAME_NOTE rows that begin in it."""
+
 
 @dataclass(frozen=True)
 class Request:

@@ -14,7 +14,7 @@ from m4mcli.errors import USAGE, M4mError
 from m4mcli.frames.canonical import canonical_shift, pitch_class_histogram, shifted
 from m4mcli.frames.fields import thinned
 from m4mcli.frames.frames import DRUMS, frame_of, metre_frames, track_frames
-from m4mcli.generation.generate import Progress, Request, Sample, generate
+from m4mcli.generation.generate import Progress, Request, Sample, Written, generate
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
@@ -23,6 +23,7 @@ from m4mcli.models.session import Device, OnnxNetwork
 from m4mcli.models.session import open_network as open_model
 from m4mcli.score.metre import Bar, bars
 from m4mcli.score.score import Score, Track
+from m4mcli.tasks.close import closed
 from m4mcli.tasks.dynamics import velocities
 from m4mcli.tasks.manner import InManner, Manner, drift, lean_to, manner_of, one_at_a_time, unlikeness
 from m4mcli.tasks.placement import placed
@@ -42,13 +43,19 @@ NEAR = 0.8
 
 @dataclass(frozen=True)
 class Commission:
-    """What is to be written: how many bars, for which instruments (None: those of the piece), and how boldly."""
+    """What is to be written: how many bars, for which instruments (None: those of the piece), and how boldly.
+
+    `end`: the bars come to a close, in the last of them or before. `written` is told each frame of the new bars as it
+    comes; then one sample is drawn, and none is chosen.
+    """
 
     length_bars: int = 8
     instruments: tuple[int, ...] | None = None
     sampling: Sampling = TASK.sampling
     best_of: int = TASK.best_of
     seed: int = 0
+    end: bool = False
+    written: Written | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,11 @@ def continuation(
     if not len(made):
         raise M4mError("the model wrote rests alone", "try another --seed, or a higher --temperature")
     missing = tuple(i for i in manner.wanted if i not in made["instrument"])
-    tracks = _tracks(score, made, manner.rules, places)
-    return Continuation(tracks, estimate_key(pitch_class_histogram(notes)), manner.rules.instruments, missing)
+    key = estimate_key(pitch_class_histogram(notes))
+    if commission.end:
+        lines = [f for bar in places if (f := frame_of(bar.tick, score.tpq)) >= first]
+        made, _ = closed(made, lines, last, key or (0, False))
+    return Continuation(_tracks(score, made, manner.rules, places), key, manner.rules.instruments, missing)
 
 
 def write_on(
@@ -103,12 +113,26 @@ def write_on(
     request, start = _request(moved, metre, border, lines)
     read_again = request.fixed_notes, int(request.fixed.sum())
     manner = manner_of(moved, read_again, next(iter(lines[-RECENT_BARS:]), 0), commission.instruments, shift)
-    best = _best_sample(network, request, manner, commission, progress)
+    best = _best_sample(network, request, manner, _in_piece(commission, start, shift), progress)
     made = shifted(_new_notes(best, manner), -shift)
     made["frame"] += start
     owns = ((part, made[made["instrument"] == part.instrument]) for part in manner.rules.parts)
     voices = [one_at_a_time(own) if part.monophonic else own for part, own in owns]
     return np.concatenate([made[:0], *voices]), manner
+
+
+def _in_piece(commission: Commission, start: int, shift: int) -> Commission:
+    """The commission, told frames and pitches of the piece where the request's begin at `start` and are moved."""
+    written = commission.written
+    if written is None:
+        return commission
+
+    def told(frame: int, notes: NDArray[np.void]) -> None:
+        own = shifted(notes, -shift)
+        own["frame"] += start
+        written(frame + start, own)
+
+    return replace(commission, written=told)
 
 
 def _new_bars(score: Score, count: int) -> tuple[tuple[Bar, ...], int]:
@@ -141,6 +165,12 @@ def _best_sample(
 ) -> Sample:
     """The sample nearest to the piece; further rounds, from the next seeds, while none is near."""
     lean, samples = lean_to(network, request, manner), list[Sample]()
+    if commission.written is not None:
+        guided, how = InManner(network, manner.rules, lean), commission.sampling
+        (only,) = generate(
+            guided, request, manner.rules, how, seed=commission.seed, progress=progress, written=commission.written
+        )
+        return only
     for number in range(ROUNDS):
         samples += generate(
             InManner(network, manner.rules, lean),
