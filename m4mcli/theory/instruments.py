@@ -32,6 +32,9 @@ FAMILIES = {
 PROGRAMS = tuple(name for names in FAMILIES.values() for name in names.split("|"))
 """Program number 0-127 -> name."""
 
+SHORT_NAMES = {"strings": "string ensemble 1"}
+"""What is meant by a word that is a part of another name first."""
+
 
 def instrument_name(program: int, is_drum: bool = False) -> str:
     """The General MIDI name of a program 0-127; "Drums" for the drum channel. Example: 40 -> "Violin"."""
@@ -41,7 +44,7 @@ def instrument_name(program: int, is_drum: bool = False) -> str:
 def parse_program(text: str) -> int:
     """A program 0-127 from its number or from a General MIDI name, or a part of one (of several, the first).
 
-    Raises M4mError (status 2).
+    `strings` alone are a string ensemble. Raises M4mError (status 2).
     """
     wanted = text.strip().lower()
     if wanted.isascii() and wanted.isdecimal():
@@ -49,7 +52,7 @@ def parse_program(text: str) -> int:
             return int(wanted)
         raise M4mError(f"no program {wanted}", "programs are 0 to 127", USAGE)
     names = [name.lower() for name in PROGRAMS]
-    exact = [i for i, name in enumerate(names) if name == wanted]
+    exact = [i for i, name in enumerate(names) if name == SHORT_NAMES.get(wanted, wanted)]
     found = exact or [i for i, name in enumerate(names) if wanted in name]
     if not found or not wanted:
         raise M4mError(f"no instrument {text!r}", "give a General MIDI name, such as violin, or 0 to 127", USAGE)
@@ -58,5 +61,10 @@ def parse_program(text: str) -> int:
 
 def parse_instruments(text: str) -> tuple[int, ...]:
     """Instruments of a list such as `piano, bass, drums`: programs 0-127, and 128 for drums, in rising order."""
-    found = {128 if word.strip().lower() in ("drums", "drum") else parse_program(word) for word in text.split(",")}
-    return tuple(sorted(found))
+    return tuple(sorted(instruments_in_order(text)))
+
+
+def instruments_in_order(text: str) -> tuple[int, ...]:
+    """The same in the order in which they are named, each once."""
+    words = (word.strip().lower() for word in text.split(","))
+    return tuple(dict.fromkeys(128 if word in ("drums", "drum") else parse_program(word) for word in words))
