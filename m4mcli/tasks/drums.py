@@ -14,6 +14,7 @@ from m4mcli.frames.frames import DRUMS, FRAME_NOTE, frame_of, tick_of, track_fra
 from m4mcli.generation.consensus import drum_consensus
 from m4mcli.generation.draw import Draw, draw, within
 from m4mcli.generation.generate import Progress, Request, Sample
+from m4mcli.generation.rules import Rules
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
 from m4mcli.models.session import Device
@@ -29,7 +30,9 @@ from m4mcli.theory.drum_sounds import kind_of
 
 TASK = TASKS["drumify"]
 ROUNDS = 4
-"""How often a part is drawn until it is not empty."""
+"""How often a part is drawn until it has a hit for each bar."""
+LATEST_BAR = 4
+"""The bar, from 0, of those to be written in which something sounds, by which the drums have begun."""
 LEAN, CHOICE = 0.15, 12
 """To be twice as busy: nats by which a frame's end is made less likely (more would derail the model), and the samples,
 at least, of which the one nearest to that is kept."""
@@ -77,7 +80,10 @@ def drumify(score: Score, network: Network, wish: DrumWish, progress: Progress |
     if prompt is not None:
         given, first = track_frames([prompt], score.tpq), max(first, prompt_frames(prompt, ground))
     request, start = drum_request(ground.notes, ground.metre, given, first, stop)
-    samples = [moved(sample.notes, start) for sample in _samples(network, request, wish, progress)]
+    rules = replace(TASK.rules, drum_sounds=wish.kit)
+    samples = [
+        moved(sample.notes, start) for sample in _samples(network, request, wish.how, rules, wish.intensity, progress)
+    ]
     return [_track(made[made["frame"] >= first], score, ground, wish, stop, prompt) for made in samples]
 
 
@@ -88,30 +94,38 @@ def moved(notes: NDArray[np.void], frames: int) -> NDArray[np.void]:
     return later
 
 
-def _samples(network: Network, request: Request, wish: DrumWish, progress: Progress | None) -> list[Sample]:
-    """The answers; one that is empty is drawn again, hits being e times likelier each time."""
-    rules = replace(TASK.rules, drum_sounds=wish.kit)
-    first, busy = int(request.begin.argmax()), max(0.0, float(np.log2(wish.intensity)))
-    choose = partial(_busiest, intensity=wish.intensity) if busy else drum_consensus
+def _samples(
+    network: Network, request: Request, how: Draw, rules: Rules, intensity: float, progress: Progress | None
+) -> list[Sample]:
+    """The answers; one that is hardly there is drawn again, hits being e times likelier each time."""
+    first, busy = int(request.begin.argmax()), max(0.0, float(np.log2(intensity)))
+    enough = float((request.begin & (request.metre[:, 0] == 0)).sum()) if request.metre is not None else 1.0
+    choose = partial(_chosen, first=first, enough=enough, intensity=intensity)
     answers = []
-    for i in range(wish.how.count):
-        how = replace(wish.how, count=1, seed=wish.how.seed + i)
-        how = replace(how, best_of=max(how.best_of, CHOICE)) if busy else how
+    for i in range(how.count):
+        one = replace(how, count=1, seed=how.seed + i, best_of=max(how.best_of, CHOICE) if busy else how.best_of)
         for more in range(ROUNDS):
             lean = np.zeros(SIZES[0])
             lean[END] = -LEAN * busy - more
-            told = within(progress, i, wish.how.count)
-            (sample,) = draw(InManner(network, rules, lean), request, rules, how, choose, told)
-            if (sample.notes["frame"] >= first).any():
+            told = within(progress, i, how.count)
+            (sample,) = draw(InManner(network, rules, lean), request, rules, one, choose, told)
+            if (sample.notes["frame"] >= first).sum() >= enough:
                 break
         answers.append(sample)
     return answers
 
 
-def _busiest(samples: list[Sample], intensity: float) -> int:
-    """The index of the part that is nearest to `intensity` (above 1) times as busy as parts usually are."""
-    counts = np.array([max(1, len(s.notes)) for s in samples])
-    return int(np.abs(np.log(counts / (intensity * np.median(counts)))).argmin())
+def _chosen(samples: list[Sample], first: int, enough: float, intensity: float) -> int:
+    """The index of the part that is kept, among those with `enough` hits from the frame `first` on, if there are any.
+
+    With an intensity above 1 it is the one that is nearest to so many times as busy as parts usually are.
+    """
+    there = [i for i, s in enumerate(samples) if (s.notes["frame"] >= first).sum() >= enough] or range(len(samples))
+    parts = [samples[i] for i in there]
+    if intensity <= 1:
+        return there[drum_consensus(parts)]
+    counts = np.array([max(1, len(s.notes)) for s in parts])
+    return there[int(np.abs(np.log(counts / (intensity * np.median(counts)))).argmin())]
 
 
 def sparser(hits: NDArray[np.void], metre: NDArray[np.integer], share: float) -> NDArray[np.void]:
@@ -137,7 +151,8 @@ def drum_request(
     """Drums to the pitched ones of `notes` (FRAME_NOTE rows), in frames first..stop; `given` drums stand before them.
 
     Returns the request and the frame of the piece at which it begins. Where no drums are given before `first` that is
-    where it begins: drums that have been silent so long would go on to be so. They have begun by the first bar line.
+    where it begins: drums that have been silent so long would go on to be so. They have begun by the bar
+    LATEST_BAR.
     """
     pitched = notes[notes["instrument"] != DRUMS]
     before = given[given["frame"] < first]
@@ -156,7 +171,7 @@ def drum_request(
         begin=begin[start:stop],
         fixed=np.arange(start, stop) < first,
         fixed_notes=thinned(before),
-        start_by=next((f for f in entries.tolist() if f >= first), first) - start,
+        start_by=int(entries[min(LATEST_BAR, len(entries) - 1)]) - start if len(entries) else 0,
     )
     return request, start
 
@@ -252,7 +267,7 @@ def drummer(
     ) -> list[NDArray[np.void]]:
         request, start = drum_request(others.astype(FRAME_NOTE), metre, prompt, prompt_frames, len(metre))
         how = Draw(sampling, best_of, samples, seed, strictness)
-        drawn = draw(InManner(network, TASK.rules), request, TASK.rules, how, drum_consensus)
+        drawn = _samples(network, request, how, TASK.rules, 1.0, None)
         return [moved(s.notes, start) for s in drawn]
 
     return answers
