@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize continue quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -29,6 +29,7 @@ _m4m() {
         harmonize:--top-k) :; return ;;
         harmonize:--best-of) :; return ;;
         harmonize:--choose) _m4m_words "consensus likelihood"; return ;;
+        harmonize:--strictness) :; return ;;
         harmonize:-n|harmonize:--count) :; return ;;
         harmonize:--out-dir) _m4m_folders; return ;;
         harmonize:--chords-out) _m4m_files; return ;;
@@ -36,6 +37,61 @@ _m4m() {
         harmonize:--device) _m4m_words "cpu cuda auto"; return ;;
         harmonize:--threads) :; return ;;
         harmonize:-o|harmonize:--output) _m4m_files; return ;;
+        melodize:--chords-track) :; return ;;
+        melodize:--chords) :; return ;;
+        melodize:--tempo) :; return ;;
+        melodize:--time) :; return ;;
+        melodize:--key) :; return ;;
+        melodize:--bars) :; return ;;
+        melodize:--range) :; return ;;
+        melodize:--density) :; return ;;
+        melodize:--program) :; return ;;
+        melodize:--prompt) _m4m_files; return ;;
+        melodize:--seed) :; return ;;
+        melodize:--temperature) :; return ;;
+        melodize:--top-p) :; return ;;
+        melodize:--top-k) :; return ;;
+        melodize:--best-of) :; return ;;
+        melodize:--choose) _m4m_words "consensus likelihood"; return ;;
+        melodize:--strictness) :; return ;;
+        melodize:-n|melodize:--count) :; return ;;
+        melodize:--out-dir) _m4m_folders; return ;;
+        melodize:--model) _m4m_folders; return ;;
+        melodize:--device) _m4m_words "cpu cuda auto"; return ;;
+        melodize:--threads) :; return ;;
+        melodize:-o|melodize:--output) _m4m_files; return ;;
+        drumify:--kit) :; return ;;
+        drumify:--intensity) :; return ;;
+        drumify:--from-bar) :; return ;;
+        drumify:--to-bar) :; return ;;
+        drumify:--prompt) _m4m_files; return ;;
+        drumify:--seed) :; return ;;
+        drumify:--temperature) :; return ;;
+        drumify:--top-p) :; return ;;
+        drumify:--top-k) :; return ;;
+        drumify:--best-of) :; return ;;
+        drumify:--strictness) :; return ;;
+        drumify:-n|drumify:--count) :; return ;;
+        drumify:--out-dir) _m4m_folders; return ;;
+        drumify:--model) _m4m_folders; return ;;
+        drumify:--device) _m4m_words "cpu cuda auto"; return ;;
+        drumify:--threads) :; return ;;
+        drumify:-o|drumify:--output) _m4m_files; return ;;
+        accompany:--instruments) :; return ;;
+        accompany:--key) :; return ;;
+        accompany:--prompt) _m4m_files; return ;;
+        accompany:--seed) :; return ;;
+        accompany:--temperature) :; return ;;
+        accompany:--top-p) :; return ;;
+        accompany:--top-k) :; return ;;
+        accompany:--best-of) :; return ;;
+        accompany:--strictness) :; return ;;
+        accompany:-n|accompany:--count) :; return ;;
+        accompany:--out-dir) _m4m_folders; return ;;
+        accompany:--model) _m4m_folders; return ;;
+        accompany:--device) _m4m_words "cpu cuda auto"; return ;;
+        accompany:--threads) :; return ;;
+        accompany:-o|accompany:--output) _m4m_files; return ;;
         continue:--bars) :; return ;;
         continue:--instruments) :; return ;;
         continue:--seed) :; return ;;
@@ -44,10 +100,26 @@ _m4m() {
         continue:--top-k) :; return ;;
         continue:--min-p) :; return ;;
         continue:--best-of) :; return ;;
+        continue:-n|continue:--count) :; return ;;
+        continue:--out-dir) _m4m_folders; return ;;
         continue:--model) _m4m_folders; return ;;
         continue:--device) _m4m_words "cpu cuda auto"; return ;;
         continue:--threads) :; return ;;
         continue:-o|continue:--output) _m4m_files; return ;;
+        infill:--bars) :; return ;;
+        infill:--tracks) :; return ;;
+        infill:--seed) :; return ;;
+        infill:--temperature) :; return ;;
+        infill:--top-p) :; return ;;
+        infill:--top-k) :; return ;;
+        infill:--best-of) :; return ;;
+        infill:--strictness) :; return ;;
+        infill:-n|infill:--count) :; return ;;
+        infill:--out-dir) _m4m_folders; return ;;
+        infill:--model) _m4m_folders; return ;;
+        infill:--device) _m4m_words "cpu cuda auto"; return ;;
+        infill:--threads) :; return ;;
+        infill:-o|infill:--output) _m4m_files; return ;;
         quantize:--grid) :; return ;;
         quantize:--strength) :; return ;;
         quantize:--swing) :; return ;;
@@ -74,11 +146,13 @@ _m4m() {
         evaluate:--prompt-frames) :; return ;;
         evaluate:--samples) :; return ;;
         evaluate:--songs) :; return ;;
+        evaluate:--metrics) :; return ;;
         evaluate:--seed) :; return ;;
         evaluate:--model) _m4m_folders; return ;;
         evaluate:--temperature) :; return ;;
         evaluate:--top-p) :; return ;;
         evaluate:--best-of) :; return ;;
+        evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
@@ -90,27 +164,35 @@ _m4m() {
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
     case "${COMP_WORDS[1]}" in
-        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        continue) words="--bars --instruments --seed --temperature --top-p --top-k --min-p --best-of --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        drumify) words="--kit --intensity --from-bar --to-bar --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --source --split --prompt-frames --samples --songs --seed --model --baselines --temperature --top-p --best-of --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--pack --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
     case "${COMP_WORDS[1]}" in
         harmonize) _m4m_music ;;
+        melodize) _m4m_music ;;
+        drumify) _m4m_music ;;
+        accompany) _m4m_music ;;
         continue) _m4m_music ;;
+        infill) _m4m_music ;;
         quantize) _m4m_music ;;
         tokenize) _m4m_music ;;
         info) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize foundation" ;;
+        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation" ;;
         dataset) _m4m_folders ;;
         completions) _m4m_words "bash zsh fish" ;;
     esac

@@ -16,7 +16,11 @@ from m4mcli.options import printable
 
 COMMANDS = {
     "harmonize": Entry("m4mcli.commands.harmonize:harmonize", "Add chords to a melody."),
+    "melodize": Entry("m4mcli.commands.melodize:melodize", "Add a melody to chords."),
+    "drumify": Entry("m4mcli.commands.drumify:drumify", "Add drums to music."),
+    "accompany": Entry("m4mcli.commands.accompany:accompany", "Add other instruments to drums."),
     "continue": Entry("m4mcli.commands.continue_:continue_", "Write more bars in the manner of a piece."),
+    "infill": Entry("m4mcli.commands.infill:infill", "Make some bars of a piece new."),
     "quantize": Entry("m4mcli.commands.quantize:quantize", "Move notes onto a grid of the beat."),
     "tokenize": Entry("m4mcli.commands.tokenize:tokenize", "Turn music into tokens for a model, and back."),
     "info": Entry("m4mcli.commands.info:info", "Say what is in a file: length, metre, tempo, tracks."),

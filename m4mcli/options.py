@@ -30,7 +30,7 @@ File = Annotated[
 ]
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE]...", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
+    typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
 ]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, metavar="N", help="Write N versions into --out-dir.")]
 OutDir = Annotated[

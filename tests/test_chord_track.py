@@ -13,11 +13,12 @@ from m4mcli.errors import M4mError
 from m4mcli.frames.fields import SIZES
 from m4mcli.frames.frames import FRAME_NOTE
 from m4mcli.generation.consensus import by_consensus, closes_on
+from m4mcli.generation.draw import AT_ONCE, within
 from m4mcli.generation.request import Sample
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.score.score import Score, TimeSignature, Track, notes_array
-from m4mcli.tasks.chord_track import AT_ONCE, ChordSpan, Melody, merged, within, write_chord_parts
+from m4mcli.tasks.chord_track import ChordSpan, Melody, merged, write_chord_parts
 from m4mcli.tasks.layout import LONG_REST, lay_out
 from m4mcli.tasks.voicing import Register, register_like, register_under
 

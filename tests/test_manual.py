@@ -103,7 +103,7 @@ def test_the_shell_can_parse_its_completions(shell: str) -> None:
 TABS = [
     ("m4m qu", {"quantize"}),
     ("m4m --v", {"--version"}),
-    ("m4m help inf", {"info"}),
+    ("m4m help inf", {"infill", "info"}),
     ("m4m quantize --st", {"--strength"}),
     ("m4m quantize --ends ", {"grid", "keep", "length"}),
     ("m4m quantize --ends k", {"keep"}),

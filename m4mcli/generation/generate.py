@@ -6,6 +6,8 @@ the last `CONTEXT` frames of what was written, and stops `LOOKAHEAD` frames befo
 always seen ahead. Memory does not grow with the music.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,7 +162,7 @@ def generate(
     network = Guided(network, strictness) if guided else network
     pieces = [Piece(np.random.default_rng([seed, i])) for i in range(samples)]
     fixed_notes = in_order(request.fixed_notes)
-    window = open_window(network, request, 0, samples)
+    window, opened = open_window(network, request, 0, samples), set(seams(request, network.shape.window))
     for frame in range(request.length):
         if request.fixed[frame]:
             here = fixed_notes[fixed_notes["frame"] == frame]
@@ -169,8 +171,7 @@ def generate(
             continue
         if not request.begin[frame]:
             continue
-        last = window.stop if window.stop == request.length else window.stop - lookahead(network.shape.window)
-        if frame >= last:
+        if frame in opened:
             window = open_window(network, request, _window_start(request, frame, network.shape.window), samples)
         hidden, circles = window.read_to(frame, pieces)
         due = request.start_by is not None and frame >= request.start_by
@@ -186,6 +187,15 @@ def generate(
         if progress is not None:
             progress(frame + 1, request.length)
     return [Sample(in_order(p.notes), p.log_likelihood, p.choices) for p in pieces]
+
+
+def seams(request: Request, window: int) -> Iterator[int]:
+    """The frames at which a new window of `window` frames is opened, after the first: where one could hear it."""
+    stop = min(request.length, window)
+    for frame in np.flatnonzero(request.begin & ~request.fixed).tolist():
+        if frame >= (stop if stop == request.length else stop - lookahead(window)):
+            yield frame
+            stop = min(request.length, _window_start(request, frame, window) + window)
 
 
 def _window_start(request: Request, frame: int, window: int) -> int:
