@@ -21,9 +21,10 @@ from m4mcli.score.read import read_score
 from m4mcli.score.replace_notes import Change, clear_of, replaced, replaced_midi
 from m4mcli.score.score import NOTE, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
+from m4mcli.tasks.around import Around, window_around
 from m4mcli.tasks.filling import Commission, fillings
 from m4mcli.tasks.ground import ground_of
-from m4mcli.tasks.infill import Around, fill, infiller, window_around
+from m4mcli.tasks.infill import fill, infiller
 from m4mcli.tasks.manner import InManner
 from m4mcli.tasks.region import parse_bars, regions, tracks_called
 from m4mcli.tasks.touch import touched

@@ -111,9 +111,10 @@ class FrameWriter:
             if not len(rows):
                 break
             allowed = np.stack([self._mask(index, active[i], lasts[i], chosen[i].tolist()) for i in rows])
-            chosen[rows, index] = allowed.argmax(axis=1)
             # Who has no choice draws no number: what a sample becomes is not to depend on the others.
-            open_rows = np.flatnonzero(allowed.sum(axis=1) > 1)
+            is_open = allowed.sum(axis=1) > 1
+            chosen[rows[~is_open], index] = allowed[~is_open].argmax(axis=1)
+            open_rows = np.flatnonzero(is_open)
             if len(open_rows):
                 at = rows[open_rows]
                 state = self.hidden[active[at]], self.circles[active[at]]

@@ -14,9 +14,10 @@ from m4mcli.generation.window import part_of
 from m4mcli.models.network import Network
 from m4mcli.score.replace_notes import Change, begins_in, clear_of
 from m4mcli.score.score import NOTE, Score, Track
+from m4mcli.tasks.around import BESIDE, CLOSE, Around
 from m4mcli.tasks.dynamics import velocities
 from m4mcli.tasks.ground import Ground, ground_of, swung_ticks
-from m4mcli.tasks.infill import BESIDE, CLOSE, Around, fill
+from m4mcli.tasks.infill import fill
 from m4mcli.tasks.placement import placed
 from m4mcli.tasks.region import Region, regions, tracks_called, tracks_near
 from m4mcli.tasks.touch import touched

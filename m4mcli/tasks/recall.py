@@ -36,10 +36,12 @@ Note = tuple[int, int, int, int]
 class Cache:
     """What stands where, and at which distances it may come again.
 
-    `notes` are those of each frame, in order; `known` (length,) tells where they are known; `lags` (L,) are distances
-    in frames, back or (negative) ahead, and `alike` (L,) how much of the piece is the same at them, 0..1.
+    `rows` are the notes (FRAME_NOTE), `notes` those of each frame, in order; `known` (length,) tells where they are
+    known; `lags` (L,) are distances in frames, back or (negative) ahead, and `alike` (L,) how much of the piece is the
+    same at them, 0..1.
     """
 
+    rows: NDArray[np.void]
     notes: tuple[tuple[Note, ...], ...]
     known: NDArray[np.bool_]
     lags: tuple[int, ...]
@@ -49,6 +51,18 @@ class Cache:
         """The notes so far from a frame; None where they are not known."""
         place = frame - self.lags[lag]
         return self.notes[place] if 0 <= place < len(self.known) and self.known[place] else None
+
+    def repetition(self, lag: int, start: int, stop: int) -> NDArray[np.void] | None:
+        """What stands at a distance from the frames from `start` to before `stop`, moved there (FRAME_NOTE rows).
+
+        None where not all of it is known, or nothing sounds there.
+        """
+        places = np.arange(start, stop) - self.lags[lag]
+        if places[0] < 0 or places[-1] >= len(self.known) or not self.known[places].all():
+            return None
+        rows = self.rows[(self.rows["frame"] >= places[0]) & (self.rows["frame"] <= places[-1])].copy()
+        rows["frame"] += self.lags[lag]
+        return rows if len(rows) else None
 
 
 def cache_of(notes: NDArray[np.void], metre: NDArray[np.integer], known: NDArray[np.bool_], start: int) -> Cache:
@@ -65,7 +79,7 @@ def cache_of(notes: NDArray[np.void], metre: NDArray[np.integer], known: NDArray
     lags = tuple(int(lag) for lag in (first[0] - lines if len(first) else ()) if lag)
     near = np.exp(-np.abs(np.arange(length) - start) / NEARBY)
     alike = np.array([_alike(frames, known, near, metre, lag) for lag in lags])
-    return Cache(frames, known, lags, alike)
+    return Cache(ordered, frames, known, lags, alike)
 
 
 def _alike(
