@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -120,11 +120,17 @@ _m4m() {
         infill:--device) _m4m_words "cpu cuda auto"; return ;;
         infill:--threads) :; return ;;
         infill:-o|infill:--output) _m4m_files; return ;;
+        analyze:--only) :; return ;;
+        analyze:--lab) _m4m_folders; return ;;
+        analyze:--beats) _m4m_words "auto file track"; return ;;
+        analyze:--out-dir) _m4m_folders; return ;;
+        analyze:-o|analyze:--output) _m4m_files; return ;;
         quantize:--grid) :; return ;;
         quantize:--strength) :; return ;;
         quantize:--swing) :; return ;;
         quantize:--unswing) :; return ;;
         quantize:--ends) _m4m_words "grid keep length"; return ;;
+        quantize:--beats) _m4m_words "auto file track"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
         tokenize:--scheme) _m4m_words "frames"; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
@@ -141,6 +147,7 @@ _m4m() {
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
         evaluate:--pack) _m4m_folders; return ;;
+        evaluate:--folder) _m4m_folders; return ;;
         evaluate:--source) :; return ;;
         evaluate:--split) :; return ;;
         evaluate:--prompt-frames) :; return ;;
@@ -170,12 +177,13 @@ _m4m() {
         accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force -q --quiet -v --verbose -h --help" ;;
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
+        quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac
@@ -187,12 +195,13 @@ _m4m() {
         accompany) _m4m_music ;;
         continue) _m4m_music ;;
         infill) _m4m_music ;;
+        analyze) _m4m_music ;;
         quantize) _m4m_music ;;
         tokenize) _m4m_music ;;
         info) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation" ;;
+        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
         dataset) _m4m_folders ;;
         completions) _m4m_words "bash zsh fish" ;;
     esac

@@ -21,6 +21,7 @@ COMMANDS = {
     "accompany": Entry("m4mcli.commands.accompany:accompany", "Add other instruments to drums."),
     "continue": Entry("m4mcli.commands.continue_:continue_", "Write more bars in the manner of a piece."),
     "infill": Entry("m4mcli.commands.infill:infill", "Make some bars of a piece new."),
+    "analyze": Entry("m4mcli.commands.analyze:analyze", "Find chords, keys, beats and metre."),
     "quantize": Entry("m4mcli.commands.quantize:quantize", "Move notes onto a grid of the beat."),
     "tokenize": Entry("m4mcli.commands.tokenize:tokenize", "Turn music into tokens for a model, and back."),
     "info": Entry("m4mcli.commands.info:info", "Say what is in a file: length, metre, tempo, tracks."),
@@ -36,6 +37,7 @@ NEEDS = {
     "safetensors": "train",
     "onnx": "train",
     "onnxscript": "train",
+    "mir_eval": "evaluate",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

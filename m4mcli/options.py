@@ -60,6 +60,10 @@ Output = Annotated[
     str,
     typer.Option("-o", "--output", metavar="FILE", show_default=False, help="Write to FILE, not to standard output."),
 ]
+WhoseBeats = Annotated[
+    Literal["auto", "file", "track"],
+    typer.Option("--beats", help="Beats of the file, tracked in its notes, or tracked if the file's do not fit."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write m4m JSON, whatever came in.")]
 AsMidi = Annotated[bool, typer.Option("--midi", help="Write MIDI, whatever came in.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Write MIDI even to a terminal.")]

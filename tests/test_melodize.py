@@ -21,6 +21,7 @@ from m4mcli.score.read import read_score
 from m4mcli.score.score import Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 from m4mcli.tasks.analysed_chords import analysed_score, is_analysis
+from m4mcli.tasks.analyze import analysis_form, analyze
 from m4mcli.tasks.chord_sheet import ChordSheet, parse_time, signature_fifths
 from m4mcli.tasks.chord_source import blockness, find_chords
 from m4mcli.tasks.melodize import MelodyWish, apart, melodize
@@ -275,6 +276,19 @@ def test_an_analysis_needs_neither_beats_nor_downbeats() -> None:
     assert [t.microseconds for t in score.tempos] == [400_000]
     assert not is_analysis(b'{"m4m": 1, "kind": "score"}')
     assert not is_analysis(song(TUNE))
+
+
+@pytest.mark.parametrize("name", ["greensleeves", "ode-to-joy"])
+def test_what_analyze_finds_lies_on_the_bars_of_the_piece(name: str, examples: Path) -> None:
+    piece = score_of((examples / f"{name}.mid").read_bytes())
+    found = {"m4m": 1, "kind": "analysis"} | analysis_form(analyze(piece))
+    made = analysed_score(json.dumps(found).encode(), name)
+    scale = made.tpq / piece.tpq
+    assert [(s.tick, s.numerator, s.denominator) for s in made.time_signatures] == [
+        (s.tick * scale, s.numerator, s.denominator) for s in piece.time_signatures
+    ]
+    assert [t.microseconds for t in made.tempos] == pytest.approx([t.microseconds for t in piece.tempos], rel=1e-4)
+    assert made.end >= piece.end * scale - made.tpq
 
 
 def test_strictness_and_likelihood_are_taken(m4m: Run) -> None:

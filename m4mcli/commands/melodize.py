@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     'm4m melodize --chords "Dm7 | G7 | Cmaj7 / A7b9 |" --tempo 96 --bars 16 > tune.mid',
     "m4m melodize --range C4-A5 --program violin --seed 3 song.mid -o out.mid",
+    "m4m analyze song.mid | m4m melodize -o over-the-same-chords.mid",
 )
 
 ChordsTrack = Annotated[
@@ -137,7 +138,7 @@ def melodize(
 ) -> None:
     """Add a melody to chords.
 
-    The chords are a track of the input, an analysis in JSON, or written out. The melody is one note at a time, in
+    The chords are a track of the input, what m4m analyze found, or written out. The melody is one note at a time, in
     range, and ends with the chords. Every event of the input stays as it is. The same seed gives the same melody.
     """
     _check(files, prompt, written=chords is not None, track=chords_track is not None)
@@ -217,7 +218,7 @@ def _check(files: list[str] | None, prompt: str | None, *, written: bool, track:
 
 @dataclass(frozen=True)
 class Sources(Invocation):
-    """An Invocation that also reads an analysis in JSON, and that needs nothing to read where chords are written.
+    """An Invocation that also reads what m4m analyze writes, and that needs nothing to read where chords are written.
 
     Music that is made of either is MIDI unless asked for otherwise.
     """

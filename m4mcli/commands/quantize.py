@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.options import AsJson, AsMidi, File, Force, Invocation, Output, Quiet, Verbose
+from m4mcli.options import AsJson, AsMidi, File, Force, Invocation, Output, Quiet, Verbose, WhoseBeats
 
 EXAMPLES = (
     "m4m quantize --grid 1/16 played.mid > straight.mid",
@@ -46,6 +46,7 @@ def quantize(
     swing: Swing = 0.5,
     unswing: Unswing = None,
     ends: EndsOption = "grid",
+    beats: WhoseBeats = "auto",
     output: Output = "-",
     as_json: AsJson = False,
     as_midi: AsMidi = False,
@@ -56,7 +57,8 @@ def quantize(
     """Move notes onto a grid of the beat.
 
     The grid begins anew at every bar line of the file. Only notes move: tempi, controllers, pedal, pitch bends, lyrics
-    and all else stay where they are. No note is lost.
+    and all else stay where they are. No note is lost. In a performance that does not keep to the file's tempo, beats
+    are tracked first and a tempo map is written that follows them.
     """
     run = Invocation("quantize", file, output, as_json, as_midi, force, quiet, verbose)
     if unswing is not None and swing != 0.5:
@@ -64,12 +66,18 @@ def quantize(
 
     from m4mcli.score.quantization import Quantization, quantized
     from m4mcli.score.requantization import requantized
+    from m4mcli.tasks.on_beats import on_beats
     from m4mcli.theory.grid import Grid
 
     how = Quantization(Grid.parse(grid), strength, swing, unswing, ends)
     if how.grid.triplet and (unswing is not None or swing != 0.5):
         raise M4mError(f"a grid of triplets ({grid}) has no swing", "leave --swing out, or write 1/8", USAGE)
     reading = run.read()
+    placed = on_beats(reading, beats, midi=run.kind(reading) == "midi")
+    run.say(placed.why)
+    if placed.warning:
+        run.warn(placed.warning)
+    reading = placed.reading
     if reading.midi is not None and run.kind(reading) == "midi":
         midi, left = requantized(reading.midi, reading.score, how)
         run.write(midi)

@@ -8,6 +8,9 @@ from m4mcli.frames.harmony import chroma
 from m4mcli.generation.request import Sample
 from m4mcli.theory.intervals import CONSONANCE
 
+EXPECTED = 2.0
+"""What an agreement of 0..1 with what is to be expected counts beside that with the other samples."""
+
 CLOSE = 0.5
 """What a close on the tonic counts, beside an agreement of 0..1 and a fit of -1..2."""
 
@@ -61,13 +64,16 @@ def by_consensus(
     length: int,
     melody: NDArray[np.void] | None = None,
     close: tuple[int, bool] | None = None,
+    expected: NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Indices of the samples of `length` frames, best first.
 
-    What counts is agreement with the others, the fit under a melody where one is given, and the `close` (tonic, minor)
-    where the piece is to have one.
+    What counts is agreement with the others and, where it is known (n,), with what is to be `expected`; the fit under a
+    melody where one is given; and the `close` (tonic, minor) where the piece is to have one.
     """
     score = agreement(samples, length).mean(axis=1)
+    if expected is not None:
+        score = score + EXPECTED * expected
     if melody is not None:
         score = score + np.array([fit(s.notes, melody, length) for s in samples])
     if close is not None:

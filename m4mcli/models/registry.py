@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 
@@ -92,6 +95,18 @@ def read_model(path: Path) -> ModelFolder:
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise M4mError(f"{path}: not a model folder: {e}") from e
     return ModelFolder(path, facts)
+
+
+def read_arrays(model: ModelFolder, name: str) -> "dict[str, NDArray[Any]]":
+    """The arrays of an .npz file of a model folder, by name. Raises M4mError where it is missing or damaged."""
+    import numpy as np
+
+    verify(model.path, (name,))
+    try:
+        with np.load(model.path / name, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError) as e:
+        raise M4mError(f"{model.path / name}: no arrays: {e}", "install the model again") from e
 
 
 def file_hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""An analysis as a piece: the beats laid on ticks, the chords as a track.
+"""What `m4m analyze` found, as a piece: the beats laid on ticks, the chords as a track.
 
 Read are `beats` and `downbeats` (seconds), `time_signatures` (`start` in seconds, `time`), `tempos` (`start`, `bpm`),
 `chords` (`start`, `end`, `label`) and `keys` (`start`, `label`). Without beats there are two a second, without
@@ -36,7 +36,7 @@ UNKNOWN = "X"
 
 
 def is_analysis(data: bytes) -> bool:
-    """Whether bytes look like an analysis in JSON."""
+    """Whether bytes look like the JSON that `m4m analyze` writes."""
     return data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") and bool(KIND.search(data))
 
 
@@ -48,9 +48,9 @@ def analysed_score(data: bytes, name: str) -> Score:
     try:
         return _score(parse(data.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        raise M4mError(f"{name}: JSON that is not UTF-8 (byte {error.start})", "write it as UTF-8") from error
+        raise M4mError(f"{name}: JSON that is not UTF-8 (byte {error.start})", "what m4m analyze writes is") from error
     except M4mError as error:
-        raise M4mError(f"{name}: {error.message}", "give chords with start, end, label", error.status) from error
+        raise M4mError(f"{name}: {error.message}", "give what m4m analyze writes", error.status) from error
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,9 @@ def _index(score: Score, choice: str | None) -> tuple[int, str]:
     if presence:
         return max(presence, key=lambda i: presence[i]), "the one with the most block chords"
     what = "no track has block chords" if pitched else "it has only drums" if score.note_count else "it has no notes"
-    raise M4mError(f"no chords found: {what}", "name their track with --chords-track, or write --chords")
+    raise M4mError(
+        f"no chords found: {what}", "name their track with --chords-track, write --chords, or pipe in m4m analyze"
+    )
 
 
 def _presence(track: Track, score: Score) -> float:

@@ -21,6 +21,7 @@ from m4mcli.generation.draw import Draw, draw_samples
 from m4mcli.generation.generate import Progress, Request, Sample
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
+from m4mcli.tasks.chord_votes import chord_probabilities, expected_agreement
 from m4mcli.tasks.task import TASKS, Choice
 from m4mcli.tasks.voicing import Register, chord_rows, register_under
 from m4mcli.theory.keys import estimate_key
@@ -139,12 +140,14 @@ def write_chord_parts(
     samples = draw_samples(network, request, TASKS["harmonize"].rules, how, count * best_of, progress)
     close = None if melody.close is None else ((melody.close[0] + shift) % 12, melody.close[1])
     register = register_under(melody.notes) if len(melody.notes) else Register(CHORD_BASS)
+    likely = chord_probabilities(shifted(melody.notes, shift), melody.metre, length) if choice == "consensus" else None
     chosen = []
     for i in range(count):
         group = samples[i * best_of : (i + 1) * best_of]
         order = by_likelihood(group)
-        if choice == "consensus":
-            order = by_consensus(group, length, request.reference, close)
+        if likely is not None:
+            expected = np.array([expected_agreement(s.notes, likely) for s in group])
+            order = by_consensus(group, length, request.reference, close, expected)
         best = group[order[0]]
         spans = tuple(s.moved(-shift) for s in _held(best, length, bounded))
         chosen.append(ChordPart(spans, register, best.log_likelihood, best.choices))

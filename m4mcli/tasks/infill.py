@@ -35,6 +35,8 @@ ROUNDS = 3
 """How often samples are drawn until one has every instrument and is near enough to its surroundings."""
 REPETITIONS = 4
 """Distances at which the piece repeats itself best, whose repetitions are weighed beside the samples."""
+CERTAINTY = 2.0
+"""How much likelier a repetition is weighed than the share of what is around the hole that repeats itself so."""
 REPEATED = 1.5
 """What a repetition gains over a sample, in nats a decision, where the piece repeats itself note for note."""
 NEAR = 1.0
@@ -86,14 +88,14 @@ def repetitions(
 ) -> list[tuple[float, NDArray[np.void]]]:
     """What would stand in the hole if the piece repeated itself there, in frames of the piece that `start` begins.
 
-    Each comes by the chance that what is around the hole repeats itself so, which stands before it: several answers
-    differ.
+    Before each stands how much of what is around the hole repeats itself so; less makes it a matter of chance whether
+    it comes, so that several answers differ.
     """
     first, last = around.hole
     found: list[tuple[float, NDArray[np.void]]] = []
     for lag in np.argsort(-cache.alike, kind="stable")[:REPETITIONS].tolist():
         rows = cache.repetition(lag, first - start, last - start)
-        if rows is not None and rng.random() < cache.alike[lag]:
+        if rows is not None and rng.random() < CERTAINTY * cache.alike[lag]:
             rows["frame"] += start
             found.append((float(cache.alike[lag]), rows))
     return found
