@@ -138,7 +138,7 @@ def evaluate(
             if not any(warning in earlier.warnings for earlier in tables):
                 run.warn(warning)
         run.say(f"{table.title}: {table.rows[0].songs} songs")
-        tables.append(_only(table, columns))
+        tables.append(_only(table if strictness is None else _so_strict(table, strictness), columns))
     if as_json:
         document = {"m4m": 1, "kind": "evaluation", "task": task, "model": model, "seed": number, "sampling": how}
         document |= {"tables": [as_data(table) for table in tables]}
@@ -185,6 +185,13 @@ def _only(table: "Table", columns: tuple[str, ...]) -> "Table":
     return replace(table, rows=tuple(rows))
 
 
+def _so_strict(table: "Table", strictness: float) -> "Table":
+    """The table under a title that says how strictly its model followed what was given."""
+    return replace(
+        table, title=f"{table.title}, strictness {strictness:g}", about={**table.about, "strictness": strictness}
+    )
+
+
 def _study(measured: Measured, pack: "Pack", model: Asked, what: dict[str, Any]) -> "Iterator[Table]":
     from m4mcli.evaluation.trials import study_tables
 
@@ -216,9 +223,7 @@ def _task(module: str, answers: str, *, prompted: bool = True, strict: bool = Tr
 
 
 TASKS = {
-    "harmonize": Measured(
-        "m4mcli.evaluation.harmonize:FIGURES", "m4mcli.tasks.harmonize:harmonizer", _harmonize, strict=False
-    ),
+    "harmonize": Measured("m4mcli.evaluation.harmonize:FIGURES", "m4mcli.tasks.harmonize:harmonizer", _harmonize),
     "melodize": _task("melodize", "melodize:melodizer"),
     "drumify": _task("drumify", "drums:drummer"),
     "accompany": _task("accompany", "accompaniment:accompanist"),
