@@ -597,6 +597,7 @@ def test_only_the_metrics_that_are_asked_for(m4m: Run, pack: Path) -> None:
 
 
 ANSWERS = {
+    "harmonize": "harmonize:harmonizer",
     "melodize": "melodize:melodizer",
     "drumify": "drums:drummer",
     "accompany": "accompaniment:accompanist",
@@ -625,13 +626,17 @@ def test_the_command_hands_the_model_what_was_asked(
     stand_in = ModuleType(f"m4mcli.tasks.{module}")
     stand_in.__dict__[name] = opened
     monkeypatch.setitem(sys.modules, f"m4mcli.tasks.{module}", stand_in)
-    arguments = ["evaluate", task, "--pack", str(pack), "--model", "mine", "--samples", "3", "--songs", "2", "-q"]
+    arguments = ["evaluate", task, "--pack", str(pack), "--model", "mine", "--samples", "3", "-q"]
+    # Of harmonize --songs counts pieces that cannot be measured too.
+    arguments += [] if task == "harmonize" else ["--songs", "2"]
     strict = task != "continue"
     assert cli.run([*arguments, "--top-p", "0.5", *(["--strictness", "2"] if strict else [])]) == 0
     expected = {"model": "mine", "top_p": 0.5, "device": "cpu", "threads": 1}
     assert given == expected | ({"strictness": 2.0} if strict else {})
     assert [one[-2:] for one in asked[:2]] == [(3, 0), (3, 1)]
-    row = next(text for text in capsys.readouterr().out.splitlines() if text.startswith("mine"))
+    title, _, *lines = capsys.readouterr().out.splitlines()
+    assert title.endswith(", strictness 2") == strict
+    row = next(text for text in lines if text.startswith("mine"))
     assert row.split()[1:3] == ["2", "6/6"]
 
 
@@ -651,6 +656,19 @@ def test_options_that_a_task_does_not_have(
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert message in said.err
+
+
+def test_figures_say_how_strictly_the_model_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pack(tmp_path / "short", [lead_sheet(1, 4)])
+    command = ["evaluate", "harmonize", "--pack", str(tmp_path / "short"), "--samples", "1", "--best-of", "1"]
+    found = []
+    for asked in ([], ["--strictness", "1"], ["--strictness", "4"]):
+        assert cli.run([*command, "--json", "-q", *asked]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert [f["tables"][0].get("strictness") for f in found] == [None, 1, 4]
+    usual, same, strict = (f["tables"][0]["rows"][1]["figures"] for f in found)
+    assert usual == same
+    assert strict != usual
 
 
 def test_the_prompt_is_as_usual_for_the_task_or_as_asked(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:

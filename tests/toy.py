@@ -83,17 +83,30 @@ def request(length: int, reference: NDArray[np.void] | None = None, **changes: o
 
 def piece(name: str, split: str, length: int, seed: int) -> PackedPiece:
     """A melody with chords, as it is packed."""
+    return packed(name, split, length, [(MELODY, melody(length, seed)), (CHORD, chords(length, seed))])
+
+
+def band_piece(length: int, seed: int = 0) -> PackedPiece:
+    """Anything, a track for each instrument, as it is packed."""
+    notes = band(length, seed)
+    tracks = [PackedTrack(str(i), i % DRUMS, i == DRUMS) for i in np.unique(notes["instrument"]).tolist()]
+    parts = [(t, notes[notes["instrument"] == (DRUMS if t.is_drum else t.program)]) for t in tracks]
+    return packed("band", "train", length, parts)
+
+
+def packed(name: str, split: str, length: int, tracks: list[tuple[PackedTrack, NDArray[np.void]]]) -> PackedPiece:
+    """Tracks in bars of 16 frames, as they are packed."""
     parts = []
-    for track, notes in enumerate((melody(length, seed), chords(length, seed))):
+    for track, (_, notes) in enumerate(tracks):
         part = np.zeros(len(notes), PACK_NOTE)
         for field in FRAME_NOTE.names or ():
             part[field] = notes[field]
         part["track"] = track
         parts.append(part)
-    packed = np.concatenate(parts)
-    packed = packed[np.lexsort((packed["pitch"], packed["instrument"], packed["frame"]))]
+    rows = np.concatenate(parts)
+    rows = rows[np.lexsort((rows["pitch"], rows["instrument"], rows["frame"]))]
     bars = np.array([(frame, 16, 4) for frame in range(0, length, 16)], PACK_BAR)
-    return PackedPiece(name, "tunes", split, length, (MELODY, CHORD), packed, bars)
+    return PackedPiece(name, "tunes", split, length, tuple(track for track, _ in tracks), rows, bars)
 
 
 def toy_pack(folder: Path) -> Path:

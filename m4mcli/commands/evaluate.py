@@ -146,7 +146,7 @@ def evaluate(
             if not any(warning in earlier.warnings for earlier in tables):
                 run.warn(warning)
         run.say(f"{table.title}: {table.rows[0].songs} songs")
-        tables.append(_only(table, columns))
+        tables.append(_only(table if strictness is None else _so_strict(table, strictness), columns))
     if as_json:
         document = {"m4m": 1, "kind": "evaluation", "task": task, "model": model, "seed": number, "sampling": how}
         document |= {"tables": [as_data(table) for table in tables]}
@@ -181,3 +181,10 @@ def _only(table: "Table", columns: tuple[str, ...]) -> "Table":
         replace(row, figures={name: row.figures[name] for name in columns if name in row.figures}) for row in table.rows
     )
     return replace(table, rows=tuple(rows))
+
+
+def _so_strict(table: "Table", strictness: float) -> "Table":
+    """The table under a title that says how strictly its model followed what was given."""
+    return replace(
+        table, title=f"{table.title}, strictness {strictness:g}", about={**table.about, "strictness": strictness}
+    )

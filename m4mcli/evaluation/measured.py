@@ -75,9 +75,7 @@ def _task(module: str, answers: str, *, prompted: bool = True, strict: bool = Tr
 
 
 TASKS = {
-    "harmonize": Measured(
-        "m4mcli.evaluation.harmonize:FIGURES", "m4mcli.tasks.harmonize:harmonizer", _harmonize, strict=False
-    ),
+    "harmonize": Measured("m4mcli.evaluation.harmonize:FIGURES", "m4mcli.tasks.harmonize:harmonizer", _harmonize),
     "melodize": _task("melodize", "melodize:melodizer"),
     "drumify": _task("drumify", "drums:drummer"),
     "accompany": _task("accompany", "accompaniment:accompanist"),

@@ -170,6 +170,7 @@ def harmonizer(
     temperature: float = TASK.sampling.temperature,
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
+    strictness: float = 1.0,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as m4mcli.evaluation.harmonize measures it, all in frames.
 
@@ -202,6 +203,7 @@ def harmonizer(
             count=samples,
             best_of=best_of,
             choice=TASK.choice,
+            strictness=strictness,
         )
         return [p.notes() for p in parts]
 

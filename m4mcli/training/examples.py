@@ -45,6 +45,7 @@ class Pair:
     """A whole piece in canonical key: what is given (None: nothing), what is to be written, the metre.
 
     `asked` (length,) says which frames of the target are to be written; the others are known (None: all are).
+    `chords`: the target is block chords in canonical register.
     """
 
     reference: NDArray[np.void] | None
@@ -53,6 +54,7 @@ class Pair:
     bars: NDArray[np.integer]
     length: int
     asked: NDArray[np.bool_] | None = None
+    chords: bool = False
 
 
 def lead_sheet(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
@@ -63,7 +65,7 @@ def lead_sheet(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
     shift = canonical_shift(melody)
     target = block_chords(chord_frames(shifted(chords, shift)))
     reference = as_one_instrument(shifted(melody, shift))
-    return Pair(reference, target, piece.metre(), piece.bars["frame"], piece.length)
+    return Pair(reference, target, piece.metre(), piece.bars["frame"], piece.length, chords=True)
 
 
 def melody_over_chords(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
@@ -213,7 +215,8 @@ def example(pair: Pair, frames: int, change: Augmentation, rng: np.random.Genera
     if rng.random() < change.other_key:
         step = int(rng.choice((-5, 5, 7, -7, 2, -2)))
         target, history = shifted(target, step), shifted(history, step)
-        target, history = (block_chords(chord_frames(x)) if len(x) else x for x in (target, history))
+        if pair.chords:
+            target, history = (block_chords(chord_frames(x)) if len(x) else x for x in (target, history))
         reference = None if reference is None else shifted(reference, step)
     if rng.random() < change.hidden_history:
         known = ~spans(length, 0.4, 48, rng)
