@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll train export-onnx evaluate dataset completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -128,6 +128,14 @@ _m4m() {
         quantize:-o|quantize:--output) _m4m_files; return ;;
         tokenize:--scheme) _m4m_words "frames"; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        roll:--bars) :; return ;;
+        roll:--new) :; return ;;
+        roll:--width) :; return ;;
+        roll:--grid) :; return ;;
+        roll:--per-line) :; return ;;
+        roll:--title) :; return ;;
+        roll:--as) _m4m_words "text svg png"; return ;;
+        roll:-o|roll:--output) _m4m_files; return ;;
         train:--pack) _m4m_folders; return ;;
         train:--out) _m4m_folders; return ;;
         train:--set) :; return ;;
@@ -173,6 +181,7 @@ _m4m() {
         quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
+        roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
@@ -190,6 +199,7 @@ _m4m() {
         quantize) _m4m_music ;;
         tokenize) _m4m_music ;;
         info) _m4m_music ;;
+        roll) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
         evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation" ;;
