@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll diff train export-onnx evaluate dataset completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll diff check train export-onnx evaluate dataset completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -138,6 +138,8 @@ _m4m() {
         roll:-o|roll:--output) _m4m_files; return ;;
         diff:--tolerance) :; return ;;
         diff:-o|diff:--output) _m4m_files; return ;;
+        check:-o|check:--output) _m4m_files; return ;;
+        check:--out-dir) _m4m_folders; return ;;
         train:--pack) _m4m_folders; return ;;
         train:--out) _m4m_folders; return ;;
         train:--set) :; return ;;
@@ -185,6 +187,7 @@ _m4m() {
         info) words="--json --jsonl -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
+        check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
@@ -204,6 +207,7 @@ _m4m() {
         info) _m4m_music ;;
         roll) _m4m_music ;;
         diff) _m4m_music ;;
+        check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
         evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation" ;;

@@ -26,6 +26,7 @@ COMMANDS = {
     "info": Entry("m4mcli.commands.info:info", "Say what is in a file: length, metre, tempo, tracks."),
     "roll": Entry("m4mcli.commands.roll:roll", "Show a piano roll, on the terminal or as a picture."),
     "diff": Entry("m4mcli.commands.diff:diff", "Say where two pieces differ as music."),
+    "check": Entry("m4mcli.commands.check:check", "Say what is odd about a file, and mend it."),
     "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
     "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
     "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure a model on pieces that it has not seen."),
