@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll diff check train export-onnx evaluate dataset completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll diff check train export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -173,6 +173,7 @@ _m4m() {
         dataset:--name) :; return ;;
         dataset:--workers) :; return ;;
         dataset:--timeout) :; return ;;
+        doctor:-o|doctor:--output) _m4m_files; return ;;
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
     case "${COMP_WORDS[1]}" in
@@ -192,6 +193,7 @@ _m4m() {
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
+        doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
@@ -212,6 +214,7 @@ _m4m() {
         export-onnx) : ;;
         evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation" ;;
         dataset) _m4m_folders ;;
+        doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;
     esac
 }

@@ -31,6 +31,7 @@ COMMANDS = {
     "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
     "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure a model on pieces that it has not seen."),
     "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack folders of MIDI files for training."),
+    "doctor": Entry("m4mcli.commands.doctor:doctor", "Say what this installation has, and what it lacks."),
     "completions": Entry("m4mcli.commands.completions:completions", "Print the TAB completions of a shell."),
 }
 
@@ -40,6 +41,7 @@ NEEDS = {
     "onnx": "train",
     "onnxscript": "train",
     "PIL": "picture",
+    "rtmidi": "play",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

@@ -61,7 +61,7 @@ def in_three(score: Score) -> float:
     Autocorrelation of the accents on eighths: long, low and many notes, bass, kicks. 0.3 and more is hardly ever wrong.
     """
     accents = np.log1p(_accents(score)) * WEIGHTS
-    count = accents.shape[1]
+    count = int(accents.shape[1])
     accents -= accents.mean(axis=1, keepdims=True)
     power = float((accents**2).sum())
     if count < 2 * IN_THREE[1] or not power or len(onsets(score)) < ENOUGH:
