@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll diff check train export-onnx evaluate dataset doctor completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill quantize tokenize info roll render play pipe diff check train export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -136,6 +136,14 @@ _m4m() {
         roll:--title) :; return ;;
         roll:--as) _m4m_words "text svg png"; return ;;
         roll:-o|roll:--output) _m4m_files; return ;;
+        render:--soundfont) _m4m_files; return ;;
+        render:--bars) :; return ;;
+        render:--rate) :; return ;;
+        render:-o|render:--output) _m4m_files; return ;;
+        play:--port) :; return ;;
+        play:--soundfont) _m4m_files; return ;;
+        play:--bars) :; return ;;
+        pipe:-o|pipe:--output) _m4m_files; return ;;
         diff:--tolerance) :; return ;;
         diff:-o|diff:--output) _m4m_files; return ;;
         check:-o|check:--output) _m4m_files; return ;;
@@ -187,6 +195,9 @@ _m4m() {
         tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
+        render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
+        play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;
+        pipe) words="-o --output -h --help" ;;
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
         check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
@@ -208,6 +219,9 @@ _m4m() {
         tokenize) _m4m_music ;;
         info) _m4m_music ;;
         roll) _m4m_music ;;
+        render) _m4m_music ;;
+        play) _m4m_music ;;
+        pipe) _m4m_music ;;
         diff) _m4m_music ;;
         check) _m4m_music ;;
         train) _m4m_files ;;

@@ -8,7 +8,7 @@ from pathlib import Path
 from m4mcli.errors import M4mError
 
 VARIABLE = "M4M_SOUNDFONT"
-SUFFIXES = (".sf2", ".sf3")
+SUFFIXES = (".sf2",)
 SYSTEM = (
     "/usr/share/sounds/sf2",
     "/usr/share/sounds/sf3",
@@ -37,7 +37,7 @@ def found() -> list[Path]:
     if named:
         own = [Path(named)] if Path(named).is_file() else list(_inside(Path(named)))
         if not own:
-            raise M4mError(f"{VARIABLE}={named}: no soundfont there", "name an .sf2 or .sf3 file, or unset it")
+            raise M4mError(f"{VARIABLE}={named}: no soundfont there", "name an .sf2 file, or unset it")
         return own
     return [path for folder in folders() for path in _inside(folder)]
 
