@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from m4mcli.commands.render import Bars, Soundfont
 from m4mcli.errors import M4mError
-from m4mcli.options import File, Invocation, Quiet, Verbose
+from m4mcli.options import Bars, File, Invocation, Quiet, Soundfont, Verbose
 
 EXAMPLES = ("m4m play song.mid", "m4m harmonize melody.mid | m4m play --bars 1-8")
 

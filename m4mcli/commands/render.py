@@ -6,26 +6,13 @@ from typing import Annotated
 import typer
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.options import File, Force, Invocation, Output, Quiet, Verbose
+from m4mcli.options import Bars, File, Force, Invocation, Output, Quiet, Soundfont, Verbose
 
 EXAMPLES = (
     "m4m render song.mid -o song.wav",
     "m4m harmonize melody.mid | m4m render --soundfont FluidR3_GM.sf2 > song.wav",
 )
 
-Soundfont = Annotated[
-    str | None,
-    typer.Option(
-        "--soundfont",
-        metavar="FILE",
-        envvar="M4M_SOUNDFONT",
-        show_default=False,
-        help="An .sf2 file, or none for the plain tone; else the first that is found.",
-    ),
-]
-Bars = Annotated[
-    str | None, typer.Option("--bars", metavar="N-M", show_default=False, help="Only these bars; a pickup is bar 0.")
-]
 Rate = Annotated[int, typer.Option("--rate", min=8000, max=96000, metavar="HZ", help="Samples a second.")]
 
 

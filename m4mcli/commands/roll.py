@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.options import Files, Force, Invocation, Output, Quiet
+from m4mcli.options import Bars, Files, Force, Invocation, Output, Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,9 +30,6 @@ COLUMNS = 100
 PIXELS = 1200
 
 Compare = Annotated[bool, typer.Option("--compare", help="Show two files together; what both have is pale.")]
-Bars = Annotated[
-    str | None, typer.Option("--bars", metavar="N-M", show_default=False, help="Only these bars; a pickup is bar 0.")
-]
 New = Annotated[
     str | None,
     typer.Option(

@@ -40,11 +40,12 @@ class Instrument(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """One track as it sounds: where notes begin and end in seconds, pitch, velocity; gain left and right (n, 2)."""
+    """One track as it sounds: where notes begin and end, and how long they are heard, in seconds; gains (n, 2)."""
 
     instrument: Instrument
     begin: NDArray[np.float64]
     end: NDArray[np.float64]
+    lasting: NDArray[np.float64]
     pitch: NDArray[np.int64]
     velocity: NDArray[np.int64]
     gain: Samples
@@ -57,8 +58,9 @@ def sound_blocks(score: Score, instrument: Callable[[Track], Instrument], rate: 
     parts = [
         _part(score, track, instrument(track), SPREAD * (i - middle) / max(middle, 1)) for i, track in enumerate(tracks)
     ]
-    ends = [max(_ends(part), default=0.0) for part in parts]
-    total = round((max(ends, default=0.0) + TAIL_SECONDS) * rate)
+    total = round(
+        (max((float((part.begin + part.lasting).max()) for part in parts), default=0.0) + TAIL_SECONDS) * rate
+    )
     level = _level(parts)
     size = round(BLOCK_SECONDS * rate)
     for first in range(0, total, size):
@@ -74,14 +76,11 @@ def _part(score: Score, track: Track, instrument: Instrument, side: float) -> Pa
     panned = bool((track.controls["number"] == PAN).any())
     place = (_control(track, PAN) - 64) / 64 if panned else np.full(len(onset), side)
     gain = np.stack([volume * np.minimum(1.0, 1 - place), volume * np.minimum(1.0, 1 + place)], axis=1)
-    return Part(
-        instrument,
-        seconds_at(score, onset),
-        seconds_at(score, _held(track)),
-        track.notes["pitch"].astype(np.int64),
-        track.notes["velocity"].astype(np.int64),
-        gain.astype(np.float32),
-    )
+    begin, end = seconds_at(score, onset), seconds_at(score, _held(track))
+    pitch, velocity = track.notes["pitch"].astype(np.int64), track.notes["velocity"].astype(np.int64)
+    rows = zip(pitch.tolist(), velocity.tolist(), (end - begin).tolist(), strict=True)
+    lasting = np.array([instrument.lasts(*row) for row in rows])
+    return Part(instrument, begin, end, lasting, pitch, velocity, gain.astype(np.float32))
 
 
 def _control(track: Track, number: int) -> NDArray[np.float64]:
@@ -105,12 +104,6 @@ def _held(track: Track) -> NDArray[np.int64]:
     return np.where(down, np.maximum(lifted, end), end)
 
 
-def _ends(part: Part) -> Iterator[float]:
-    rows = zip(part.begin.tolist(), part.end.tolist(), part.pitch.tolist(), part.velocity.tolist(), strict=True)
-    for begin, end, pitch, velocity in rows:
-        yield begin + part.instrument.lasts(pitch, velocity, end - begin)
-
-
 def _level(parts: list[Part]) -> float:
     """What brings the loudest moment to about full scale: there many notes add up, but seldom peak with peak."""
     if not parts:
@@ -125,11 +118,10 @@ def _level(parts: list[Part]) -> float:
 def _mix(part: Part, block: Samples, first: int, rate: int) -> None:
     """Add the notes of a part to the samples of `block`, the first of which is number `first` of the piece."""
     last = first + len(block)
-    for i in np.flatnonzero(part.begin * rate < last).tolist():
+    for i in np.flatnonzero((part.begin * rate < last) & ((part.begin + part.lasting) * rate >= first - 1)).tolist():
         start, held = round(part.begin[i] * rate), float(part.end[i] - part.begin[i])
-        pitch, velocity = int(part.pitch[i]), int(part.velocity[i])
-        stop = start + round(part.instrument.lasts(pitch, velocity, held) * rate)
-        low, high = max(first, start), min(last, stop)
+        low, high = max(first, start), min(last, start + round(part.lasting[i] * rate))
         if low < high:
+            pitch, velocity = int(part.pitch[i]), int(part.velocity[i])
             sound = part.instrument.samples(pitch, velocity, held, rate, low - start, high - start)
             block[low - first : high - first] += sound * part.gain[i]
