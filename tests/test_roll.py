@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import Run, environment
 
+from m4mcli.errors import M4mError
 from m4mcli.picture.colours import DRUMS, GIVEN, NEW, PALETTE
 from m4mcli.picture.panel import added_tracks, compared, panel
 from m4mcli.score.score import KeySignature, Score, Tempo, TimeSignature, Track, notes_array
@@ -214,3 +215,11 @@ def test_a_dense_piece_is_drawn_once_for_each_place() -> None:
     rows = [(t, 10, int(p), 80) for t, p in zip(onsets, rng.integers(0, 128, 50_000), strict=True)]
     drawing = roll_drawing([panel(Score(480, (Track(notes=notes_array(rows)),)), "dense")], Look())
     assert len(drawing.shapes) < 50_000 / 4
+
+
+def test_a_picture_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    from m4mcli.picture import layout
+
+    monkeypatch.setattr(layout, "MOST_NOTES", 16)
+    with pytest.raises(M4mError, match="17 notes are too many for one picture"):
+        layout.roll_drawing([panel(PIECE, "x")], layout.Look())

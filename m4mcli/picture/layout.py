@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from m4mcli.errors import M4mError
 from m4mcli.picture.colours import BAR, BEAT, BLACK_KEYS, GREY, INK, LANE, NEW, OCTAVE, PALE, mixed
 from m4mcli.picture.drawing import Circle, Drawing, Label, Line, Rectangle, Shape, text_width
 from m4mcli.picture.panel import Lane, Marks, Panel
@@ -22,6 +23,7 @@ DRUM_ROW = 12.0
 LANE_HEIGHT, SEMITONES = 104.0, (2.6, 6.5)
 """How high a lane of pitches may grow, and the height of a semitone, smallest and largest."""
 
+MOST_NOTES = 400_000
 FEWEST_ROWS = 9
 SMALLEST_HIT = 2.0
 BARS_IN_LINE, LINES = 20, 6
@@ -70,7 +72,10 @@ class Axis:
 
 
 def roll_drawing(panels: Sequence[Panel], look: Look) -> Drawing:
-    """The piano roll of one piece, or of two that are compared."""
+    """The piano roll of one piece, or of two that are compared. Raises M4mError for more than MOST_NOTES notes."""
+    count = sum(len(lane.marks) for panel in panels for lane in panel.lanes)
+    if count > MOST_NOTES:
+        raise M4mError(f"{count} notes are too many for one picture", "show fewer bars with --bars")
     names = [lane.name or lane.instrument for panel in panels for lane in panel.lanes]
     gutter = min(GUTTER[1], max(GUTTER[0], *(text_width(name, NAME_SIZE) for name in names))) + OCTAVES + 6
     shapes: list[Shape] = []
