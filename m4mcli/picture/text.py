@@ -121,7 +121,9 @@ def systems(panel: Panel, width: int, step: float | None, per_line: int | None) 
         step = next((s for s in STEPS if len(_broken(panel, room, s, per_line)) <= FEW), STEPS[-1])
         # A step that leaves nothing of most notes is no picture: rather more systems.
         step = min(step, 1.0)
-    return _broken(panel, room, step, per_line)
+    found = _broken(panel, room, step, per_line)
+    # Lines of about as many bars each look better than full ones and a rest.
+    return found if per_line else _broken(panel, room, step, -(-len(panel.bars) // len(found)))
 
 
 def _broken(panel: Panel, room: int, step: float, per_line: int | None) -> tuple[System, ...]:
