@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info train export-onnx evaluate dataset completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe diff check train export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -134,6 +134,26 @@ _m4m() {
         quantize:-o|quantize:--output) _m4m_files; return ;;
         tokenize:--scheme) _m4m_words "frames"; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        roll:--bars) :; return ;;
+        roll:--new) :; return ;;
+        roll:--width) :; return ;;
+        roll:--grid) :; return ;;
+        roll:--per-line) :; return ;;
+        roll:--title) :; return ;;
+        roll:--as) _m4m_words "text svg png"; return ;;
+        roll:-o|roll:--output) _m4m_files; return ;;
+        render:--soundfont) _m4m_files; return ;;
+        render:--bars) :; return ;;
+        render:--rate) :; return ;;
+        render:-o|render:--output) _m4m_files; return ;;
+        play:--port) :; return ;;
+        play:--soundfont) _m4m_files; return ;;
+        play:--bars) :; return ;;
+        pipe:-o|pipe:--output) _m4m_files; return ;;
+        diff:--tolerance) :; return ;;
+        diff:-o|diff:--output) _m4m_files; return ;;
+        check:-o|check:--output) _m4m_files; return ;;
+        check:--out-dir) _m4m_folders; return ;;
         train:--pack) _m4m_folders; return ;;
         train:--out) _m4m_folders; return ;;
         train:--set) :; return ;;
@@ -168,6 +188,7 @@ _m4m() {
         dataset:--name) :; return ;;
         dataset:--workers) :; return ;;
         dataset:--timeout) :; return ;;
+        doctor:-o|doctor:--output) _m4m_files; return ;;
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
     case "${COMP_WORDS[1]}" in
@@ -181,10 +202,17 @@ _m4m() {
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
+        roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
+        render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
+        play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;
+        pipe) words="-o --output -h --help" ;;
+        diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
+        check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
+        doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
@@ -199,10 +227,17 @@ _m4m() {
         quantize) _m4m_music ;;
         tokenize) _m4m_music ;;
         info) _m4m_music ;;
+        roll) _m4m_music ;;
+        render) _m4m_music ;;
+        play) _m4m_music ;;
+        pipe) _m4m_music ;;
+        diff) _m4m_music ;;
+        check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
         evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
         dataset) _m4m_folders ;;
+        doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;
     esac
 }

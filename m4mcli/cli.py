@@ -25,10 +25,17 @@ COMMANDS = {
     "quantize": Entry("m4mcli.commands.quantize:quantize", "Move notes onto a grid of the beat."),
     "tokenize": Entry("m4mcli.commands.tokenize:tokenize", "Turn music into tokens for a model, and back."),
     "info": Entry("m4mcli.commands.info:info", "Say what is in a file: length, metre, tempo, tracks."),
+    "roll": Entry("m4mcli.commands.roll:roll", "Show a piano roll, on the terminal or as a picture."),
+    "render": Entry("m4mcli.commands.render:render", "Turn a piece into sound, a WAV file."),
+    "play": Entry("m4mcli.commands.play:play", "Play a piece through the speakers or to a MIDI port."),
+    "pipe": Entry("m4mcli.commands.pipe:pipe", "Run a chain of commands in one process."),
+    "diff": Entry("m4mcli.commands.diff:diff", "Say where two pieces differ as music."),
+    "check": Entry("m4mcli.commands.check:check", "Say what is odd about a file, and mend it."),
     "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
     "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
     "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure a model on pieces that it has not seen."),
     "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack folders of MIDI files for training."),
+    "doctor": Entry("m4mcli.commands.doctor:doctor", "Say what this installation has, and what it lacks."),
     "completions": Entry("m4mcli.commands.completions:completions", "Print the TAB completions of a shell."),
 }
 
@@ -38,6 +45,8 @@ NEEDS = {
     "onnx": "train",
     "onnxscript": "train",
     "mir_eval": "evaluate",
+    "PIL": "picture",
+    "rtmidi": "play",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

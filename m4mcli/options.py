@@ -87,6 +87,20 @@ Model = Annotated[
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
 
+Bars = Annotated[
+    str | None, typer.Option("--bars", metavar="N-M", show_default=False, help="Only these bars; a pickup is bar 0.")
+]
+Soundfont = Annotated[
+    str | None,
+    typer.Option(
+        "--soundfont",
+        metavar="FILE",
+        envvar="M4M_SOUNDFONT",
+        show_default=False,
+        help="An .sf2 file, or none for the plain tone; else the first that is found.",
+    ),
+]
+
 Temperature = Annotated[
     float | None,
     typer.Option("--temperature", min=0, metavar="T", show_default=False, help="Boldness; 0 takes the likeliest."),

@@ -9,9 +9,8 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.score.container import (
@@ -32,6 +31,13 @@ STDIN = "stdin"
 READ_BYTES = 1 << 20
 ALIKE = 3
 """How many warnings of one name are told before the rest is counted."""
+
+
+class BinarySource(Protocol):
+    """What bytes are read from, piece by piece."""
+
+    def read1(self, size: int = ..., /) -> bytes:
+        """At most `size` bytes, none at the end."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,12 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
             raise M4mError(f"{STDIN}: closed", "name a FILE or pipe one in", USAGE)
         if sys.stdin.isatty():
             raise M4mError("no input", "name a FILE or pipe one in", USAGE)
-        with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as source:
+        try:
+            descriptor = sys.stdin.fileno()
+        except OSError:
+            # No file of the system's, but bytes in memory, as between the steps of `m4m pipe`.
+            return _limited(cast(BinarySource, sys.stdin.buffer), STDIN, max_bytes), STDIN
+        with os.fdopen(descriptor, "rb", closefd=False) as source:
             return _limited(source, STDIN, max_bytes), STDIN
     try:
         with Path(path).open("rb") as source:
@@ -68,7 +79,7 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
         raise M4mError(f"{path}: {reason(error)}") from error
 
 
-def _limited(source: BufferedReader, name: str, max_bytes: int) -> bytes:
+def _limited(source: BinarySource, name: str, max_bytes: int) -> bytes:
     # Piece by piece: one long read of a pipe that still flows would swallow Ctrl-C.
     data = bytearray()
     try:

@@ -30,7 +30,7 @@ def requantized(midi: bytes, score: Score, how: Quantization) -> tuple[bytes, in
 
 def _requantized_chunk(chunk: Chunk, lines: Lines, how: Quantization) -> tuple[Chunk, int]:
     events = chunk.events or ()
-    pairs = _notes(events)
+    pairs = note_events(events)
     if not pairs:
         return chunk, 0
     onset = np.array([events[begin].tick for begin, _ in pairs])
@@ -40,10 +40,10 @@ def _requantized_chunk(chunk: Chunk, lines: Lines, how: Quantization) -> tuple[C
     begins = {begin: tick for (begin, _), tick in zip(pairs, place.tolist(), strict=True)}
     stops = {stop: tick for (_, stop), tick in zip(pairs, close.tolist(), strict=True) if events[stop].is_note_off}
     ticks = begins | stops | _program_ticks(events, begins)
-    return replace(chunk, events=_in_order(events, ticks)), left
+    return replace(chunk, events=in_order(events, ticks)), left
 
 
-def _notes(events: tuple[Event, ...]) -> list[tuple[int, int]]:
+def note_events(events: tuple[Event, ...]) -> list[tuple[int, int]]:
     """The notes of a track as places of their two events: the first end is the first beginning's.
 
     A note without an end is taken to end with the track.
@@ -79,7 +79,7 @@ def _sets_program(event: Event) -> bool:
     return kind == 0xC0 or (kind == 0xB0 and event.data[1] in BANK_SELECT)
 
 
-def _in_order(events: tuple[Event, ...], ticks: dict[int, int]) -> tuple[Event, ...]:
+def in_order(events: tuple[Event, ...], ticks: dict[int, int]) -> tuple[Event, ...]:
     """The events at their new ticks, in the old order within a tick; but an end comes before a new beginning."""
     placed = [replace(e, tick=ticks[i]) if ticks.get(i, e.tick) != e.tick else e for i, e in enumerate(events)]
     struck = {

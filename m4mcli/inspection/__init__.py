@@ -1,0 +1,1 @@
+"""Looking into pieces: where two differ, and what is odd about one."""

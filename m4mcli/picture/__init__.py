@@ -1,0 +1,1 @@
+"""Pictures of music: the piano roll as text, SVG and PNG."""

@@ -1,0 +1,1 @@
+"""Music as sound: soundfonts, a plain tone, WAV files, players."""
