@@ -126,7 +126,15 @@ _m4m() {
         quantize:--unswing) :; return ;;
         quantize:--ends) _m4m_words "grid keep length"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
-        tokenize:--scheme) _m4m_words "frames"; return ;;
+        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured"; return ;;
+        tokenize:--config) _m4m_files; return ;;
+        tokenize:--resolution) :; return ;;
+        tokenize:--velocities) :; return ;;
+        tokenize:--pitches) :; return ;;
+        tokenize:--tempos) :; return ;;
+        tokenize:--train-bpe) :; return ;;
+        tokenize:--bpe) _m4m_files; return ;;
+        tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
         train:--pack) _m4m_folders; return ;;
         train:--out) _m4m_folders; return ;;
@@ -171,7 +179,7 @@ _m4m() {
         continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force -q --quiet -v --verbose -h --help" ;;
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        tokenize) words="--scheme --decode --jsonl --vocabulary -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --npz --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;

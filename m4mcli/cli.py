@@ -36,6 +36,7 @@ NEEDS = {
     "safetensors": "train",
     "onnx": "train",
     "onnxscript": "train",
+    "tokenizers": "bpe",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

@@ -35,7 +35,7 @@ from m4mcli.score.write import score_to_midi
 from m4mcli.tokens.frames_scheme import FRAMES
 from m4mcli.tokens.frames_vocabulary import END, VOCABULARY, VOICES, ids_of
 from m4mcli.tokens.scheme import DEFAULT_TPQ, Tokens, TokenTrack
-from m4mcli.tokens.schemes import SCHEMES
+from m4mcli.tokens.schemes import NAMES, open_scheme
 from m4mcli.tokens.token_form import tokens_from_json, tokens_to_json, tokens_to_line
 
 SCHEMA = json.loads((Path(m4mcli.tokens.__file__).parent / "schemas" / "tokens.schema.json").read_text("utf-8"))
@@ -288,7 +288,7 @@ BAD = [
         (json.dumps(GOOD | change).encode(), told)
         for change, told in (
             ({"m4m": 2}, "version 2, where this m4m reads version 1"),
-            ({"scheme": "remi"}, 'scheme "remi", where m4m knows frames'),
+            ({"scheme": "nosuch"}, 'scheme "nosuch", where m4m knows frames, remi'),
             ({"scheme_version": 9}, "in version 9, where this m4m reads 1"),
             ({"ids": 3}, "'ids' of the top is 3"),
             ({"tpq": 0}, "'tpq' of the top is 0"),
@@ -325,7 +325,7 @@ def test_the_vocabulary_is_one_range_without_holes(m4m: Run) -> None:
     assert [line.split()[1] for line in page.splitlines()[1:]] == [field.name for field in VOCABULARY.fields]
     module = [sys.executable, "-m", "m4mcli.tokens.frames_scheme"]
     assert subprocess.run(module, capture_output=True, check=True, env=environment()).stdout.decode() == page
-    assert all(name == scheme.name for name, scheme in SCHEMES.items())
+    assert all(name == open_scheme(name).name for name in NAMES)
 
 
 ON_GRID = Score(
@@ -392,7 +392,7 @@ WRONG = [
     (["a.mid", "-o", "x.mid"], "tokens are written as JSON, not as MIDI"),
     (["--decode", "--json", "--midi", "a"], "--json and --midi exclude each other"),
     (["--decode", "--jsonl", "--midi", "a"], "--jsonl and --midi exclude each other"),
-    (["--scheme", "remi", "a.mid"], "--scheme"),
+    (["--scheme", "nosuch", "a.mid"], "--scheme"),
 ]
 
 
