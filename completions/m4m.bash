@@ -126,7 +126,7 @@ _m4m() {
         quantize:--unswing) :; return ;;
         quantize:--ends) _m4m_words "grid keep length"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
-        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured"; return ;;
+        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt"; return ;;
         tokenize:--config) _m4m_files; return ;;
         tokenize:--resolution) :; return ;;
         tokenize:--velocities) :; return ;;

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-SCHEME_NAMES = Literal["frames", "remi", "tsd", "midilike", "structured"]
+SCHEME_NAMES = Literal["frames", "remi", "tsd", "midilike", "structured", "cpword", "octuple", "tpd", "mmt"]
 
 Files = Annotated[
     list[str] | None,

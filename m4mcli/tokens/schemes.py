@@ -7,8 +7,11 @@ from m4mcli.tokens.frames_scheme import FRAMES
 from m4mcli.tokens.scheme import Scheme
 from m4mcli.tokens.settings import M4M, Settings
 
-NAMES = ("frames", "remi", "tsd", "midilike", "structured")
-MIDITOK = {"REMI": "remi", "TSD": "tsd", "MIDILike": "midilike", "Structured": "structured"}
+NAMES = ("frames", "remi", "tsd", "midilike", "structured", "cpword", "octuple", "tpd", "mmt")
+MIDITOK = {"REMI": "remi", "TSD": "tsd", "MIDILike": "midilike", "Structured": "structured"} | {
+    "CPWord": "cpword",
+    "Octuple": "octuple",
+}
 """MidiTok's names of the schemes that take settings."""
 
 
@@ -20,6 +23,22 @@ def open_scheme(name: str, settings: Settings | None = None) -> Scheme:
     """
     if name == "frames":
         return FRAMES
+    if name == "tpd":
+        from m4mcli.tokens.tpd import TPD
+
+        return TPD
+    if name == "mmt":
+        from m4mcli.tokens.mmt import MMT
+
+        return MMT
+    if name == "cpword":
+        from m4mcli.tokens.cpword import cpword_scheme
+
+        return cpword_scheme(settings or M4M)
+    if name == "octuple":
+        from m4mcli.tokens.octuple import octuple_scheme
+
+        return octuple_scheme(settings or M4M)
     if name in MIDITOK.values():
         from m4mcli.tokens.word_schemes import word_scheme
 
