@@ -34,6 +34,7 @@ from m4mcli.score.score import (
 from m4mcli.score.write import score_to_midi
 from m4mcli.tokens.frames_scheme import FRAMES
 from m4mcli.tokens.frames_vocabulary import END, VOCABULARY, VOICES, ids_of
+from m4mcli.tokens.grammar import State
 from m4mcli.tokens.scheme import DEFAULT_TPQ, Tokens, TokenTrack
 from m4mcli.tokens.schemes import NAMES, open_scheme
 from m4mcli.tokens.token_form import tokens_from_json, tokens_to_json, tokens_to_line
@@ -83,6 +84,7 @@ def plain(ids: list[int], tracks: tuple[TokenTrack, ...] = ()) -> Tokens:
 def test_music_on_16ths_comes_back_whole(score: Score) -> None:
     tokens, warnings = FRAMES.encode(score)
     assert warnings == ()
+    assert FRAMES.grammar.refuses(tokens.ids) is None
     back, skipped = FRAMES.decode(tokens)
     assert skipped == 0
     assert score_to_json(back) == score_to_json(score)
@@ -108,6 +110,37 @@ def test_any_ids_become_music(ids: list[int]) -> None:
     again, none = FRAMES.decode(FRAMES.encode(score)[0])
     assert none == 0
     assert score_to_json(again) == score_to_json(score)
+
+
+FIELD_OF = [VOCABULARY.fields[kind].name for kind in VOCABULARY.kinds.tolist()]
+
+
+def test_what_the_masks_allow_is_decoded_without_a_rest() -> None:
+    """Every id that may follow every kind of place in a piece, each brought to its end the shortest way."""
+    grammar = FRAMES.grammar
+    shortest = {"TONE": "OCTAVE", "VOICE": "INSTRUMENT", "INSTRUMENT": "TONE", "NUMERATOR": "DENOMINATOR"}
+    seen: set[tuple[object, ...]] = set()
+    waiting: list[tuple[State, list[int]]] = [(grammar.start(), [])]
+    checked = 0
+    while waiting:
+        state, ids = waiting.pop()
+        for token in np.flatnonzero(grammar.allowed_next(state)).tolist():
+            after = grammar.step(state, token)
+            whole, at = [*ids, token], after
+            while not grammar.may_end(at):
+                free = np.flatnonzero(grammar.allowed_next(at)).tolist()
+                wanted = [
+                    i for i in free if FIELD_OF[i] in ("STOP", "END", shortest.get(at[0], ""), "DURATION", "BYTE")
+                ]
+                whole.append(min(wanted or free, key=lambda i: FIELD_OF[i] not in ("STOP", "END")))
+                at = grammar.step(at, whole[-1])
+            assert FRAMES.decode(plain(whole))[1] == 0, VOCABULARY.apart(np.array(whole))
+            checked += 1
+            place = (after[0], *after[2:-1])
+            if place not in seen:
+                seen.add(place)
+                waiting.append((after, [*ids, token]))
+    assert checked > 1000
 
 
 HEADS = {"START", "STOP", "BAR", "END", "TEMPO", "NUMERATOR", "KEY", "VOICE", "INSTRUMENT"}

@@ -35,7 +35,7 @@ class FramesGrammar(Grammar):
 
     def may_end(self, state: State) -> bool:
         """Whether a piece can be over here."""
-        return bool(state[0] == "STOP")
+        return state[0] in ("STOP", "PAD")
 
     def allowed_next(self, state: State) -> Mask:
         """Which ids may come next."""

@@ -56,7 +56,7 @@ class WordGrammar(Grammar):
         at = At(*state)
         whole = at.kind in (START, k.BEGIN, k.TEMPO, k.KEY, k.SIGNATURE, *self._note_ends)
         whole |= at.kind == k.BAR and not self.settings.use_time_signatures
-        return (whole and not at.sounding and not at.fresh) or at.kind == k.STOP
+        return (whole and not at.sounding and not at.fresh) or at.kind in (k.STOP, k.PAD)
 
     @property
     def _note_ends(self) -> tuple[int, ...]:
@@ -70,7 +70,7 @@ class WordGrammar(Grammar):
         """Which ids may come next."""
         at = At(*state)
         kinds = self._kinds(at)
-        if self.may_end(state) and at.kind != k.STOP:
+        if self.may_end(state) and at.kind not in (k.STOP, k.PAD):
             kinds.add(k.STOP)
         mask = np.isin(self.meanings.kind[:-1], list(kinds))
         value = self.meanings.value[:-1]
