@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import numpy as np
@@ -17,9 +18,10 @@ from m4mcli.score.quick import read_quickly
 from m4mcli.score.read import read_score
 from m4mcli.score.score import KeySignature, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
+from m4mcli.token_options import SCHEME_NAMES
 from m4mcli.tokens.packed_form import PackedWriter, read_packed
 from m4mcli.tokens.scheme import Tokens
-from m4mcli.tokens.schemes import open_scheme
+from m4mcli.tokens.schemes import MIDITOK, NAMES, open_scheme, takes_settings
 from m4mcli.tokens.settings import M4M
 from m4mcli.tokens.written_settings import parse_resolution, written_settings
 
@@ -115,6 +117,11 @@ def test_wrong_usage(m4m: Run, tmp_path: Path, arguments: list[str], told: str) 
     assert (done.returncode, done.stdout) == (2, b"")
     assert told in done.stderr.decode()
     assert done.stderr.count(b"\n") == 1
+
+
+def test_all_schemes_are_named_alike() -> None:
+    assert get_args(SCHEME_NAMES) == NAMES == tuple(SCHEMA["properties"]["scheme"]["enum"])
+    assert {scheme for scheme in NAMES if takes_settings(scheme)} == set(MIDITOK.values())
 
 
 def test_resolutions() -> None:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.score.score import Score
-from m4mcli.tokens.decoding import Bools, Heads, Meanings, Notes
+from m4mcli.tokens.decoding import DRUM, PITCH, Bools, Heads, Meanings, Notes
 from m4mcli.tokens.grammar import Grammar, Mask, State
 from m4mcli.tokens.music import room_left, score_of
 from m4mcli.tokens.scheme import Scheme, Tokens, TokenTrack
 from m4mcli.tokens.settings import DRUM_PROGRAM, Settings
 from m4mcli.tokens.vocabulary import Field, Vocabulary
+from m4mcli.tokens.words import special_fields
 
 NONE = -1
 
@@ -28,8 +29,6 @@ Read = Callable[["Rows", int, int], tuple[Notes, Heads, Bools]]
 
 def column_vocabulary(settings: Settings, columns: Sequence[Sequence[Field]]) -> Vocabulary:
     """A vocabulary of columns, each of which begins with the special tokens."""
-    from m4mcli.tokens.words import special_fields
-
     special = special_fields(settings)
     whole = [[*special, *fields] for fields in columns]
     return Vocabulary(tuple(field for fields in whole for field in fields), tuple(map(len, whole)))
@@ -128,7 +127,7 @@ class CompoundScheme:
         """The tokens of a piece, and warnings."""
         words, warnings = self.remi.encode(score)
         found = [self.write(ids) for ids in words.sequences]
-        notes = sum(int(self.meanings_of_notes(ids)) for ids in words.sequences)
+        notes = sum(int(self.notes_of(ids)) for ids in words.sequences)
         lost = notes - sum(self.notes_in(rows) for rows in found)
         told = (f"too-long: {lost} of {notes} notes left out, behind bar {self.settings.most_bars}",) if lost else ()
         whole = np.concatenate(found) if len(found) != 1 else found[0]
@@ -136,10 +135,10 @@ class CompoundScheme:
         tokens = replace(words, scheme=self.name, ids=whole, lengths=lengths, settings=self.settings, bars=whole[:0, 0])
         return tokens, (*told, *warnings)
 
-    def meanings_of_notes(self, ids: Ids) -> int:
+    def notes_of(self, ids: Ids) -> int:
         """How many notes REMI's words have."""
         kind, _ = self.meanings.of(ids)
-        return int(((kind == 9) | (kind == 10)).sum())
+        return int(((kind == PITCH) | (kind == DRUM)).sum())
 
     def notes_in(self, rows: Ids) -> int:
         """How many notes rows have."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS
 from m4mcli.score.score import NOTE, KeySignature, Score, Tempo, TimeSignature, Track
-from m4mcli.tokens.decoding import Bools, Heads, Notes, Words
+from m4mcli.tokens.decoding import PAD, Bools, Heads, Notes, Words
 from m4mcli.tokens.scheme import Tokens, TokenTrack
 from m4mcli.tokens.settings import DRUM_PROGRAM, Settings
 from m4mcli.tokens.times import Times
@@ -17,7 +17,7 @@ def within(words: Words, starts: Times, time: Times, settings: Settings, room: i
     limit = settings.whole_note // 4 * MAX_QUARTERS
     if words.count and time[-1] >= limit:
         late = time >= limit
-        words.used[late & (words.kind[: words.count] != 1)] = False
+        words.used[late & (words.kind[: words.count] != PAD)] = False
         starts = starts[~late[starts]]
     if len(starts) > room:
         words.used[starts[room:]] = False
