@@ -15,8 +15,9 @@ from m4mcli.errors import M4mError
 from m4mcli.score.quick import read_quickly
 from m4mcli.score.score import KeySignature, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
+from m4mcli.tokens.miditok_form import settings_from_file, settings_from_miditok, settings_to_miditok
 from m4mcli.tokens.schemes import MIDITOK, open_scheme
-from m4mcli.tokens.settings import M4M, Settings, settings_from_file, settings_from_miditok, settings_to_miditok
+from m4mcli.tokens.settings import M4M, Settings
 
 miditok = pytest.importorskip("miditok")
 symusic = pytest.importorskip("symusic")
@@ -182,6 +183,11 @@ REFUSED = [
     ({"use_note_duration_programs": [1, 2]}, "durations for some programs alone"),
     ({"beat_res": {"0_4": 0}}, "not a MidiTok configuration"),
     ({"pitch_range": [90, 20]}, "not a MidiTok configuration"),
+    ({"use_tempos": True, "num_tempos": 10**9}, "num_tempos"),
+    ({"tempo_range": [0, 100]}, "tempo_range"),
+    ({"programs": [500]}, "programs"),
+    ({"max_bar_embedding": 10**9}, "max_bar_embedding"),
+    ({"use_rests": True, "beat_res": {"0_4": 4}}, "beat_res_rest"),
     ({"use_rests": "yes"}, "not a MidiTok configuration"),
 ]
 

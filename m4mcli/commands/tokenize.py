@@ -119,8 +119,8 @@ def _job(scheme: str | None, config: str | None, bpe: str | None, changes: dict[
     """The scheme and settings that the options name. Raises M4mError (status 2) where they do not go together."""
     from m4mcli.score.read import read_source
     from m4mcli.tokens.corpus import Job
+    from m4mcli.tokens.miditok_form import settings_from_file
     from m4mcli.tokens.schemes import MIDITOK, open_scheme, takes_settings
-    from m4mcli.tokens.settings import settings_from_file
     from m4mcli.tokens.written_settings import written_settings
 
     base = None

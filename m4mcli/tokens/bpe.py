@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.errors import USAGE, M4mError
+from m4mcli.tokens.miditok_form import settings_from_file, settings_to_miditok
 from m4mcli.tokens.scheme import Scheme, Tokens
 from m4mcli.tokens.schemes import MIDITOK, open_scheme
-from m4mcli.tokens.settings import Settings, settings_from_file, settings_to_miditok
+from m4mcli.tokens.settings import Settings
 
 Ids = NDArray[np.int64]
 
@@ -170,6 +171,8 @@ def read_merges(path: str) -> Merges:
     form = json.loads(text)
     if "_model" not in form:
         raise M4mError(f"{path}: no merges in this tokenizer", "make some with m4m tokenize --train-bpe")
+    if settings.split == "beat":
+        raise M4mError(f"{path}: ids merged within beats", "m4m merges within bars, or anywhere")
     scheme = open_scheme(MIDITOK[tokenization], settings)
     try:
         return _merges(form, scheme, hashlib.sha256(data).hexdigest()[:HASH_DIGITS])

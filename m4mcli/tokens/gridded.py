@@ -99,7 +99,7 @@ def sections(signatures: Sequence[tuple[int, int, int]], tpq: int) -> Sections:
 def gridded(score: Score, settings: Settings, *, binned: bool = True) -> Gridded:
     """The piece on the settings' grid; `binned` says that durations are told as values, not by where notes end."""
     signatures = _known_signatures(score, settings)
-    tpq = settings.per_beat * max(d for _, _, d in signatures) // 4
+    tpq = max(settings.per_beat * max(d for _, _, d in signatures) // 4, 1)
     scale = tpq / score.tpq
     if tpq != score.tpq:
         # These alone are cut off, not rounded, in MidiTok.

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_TPQ, MAX_TRACKS
 from m4mcli.score.json_checks import Item, field, items, only_keys, parse, refuse, shown
+from m4mcli.tokens.miditok_form import settings_from_miditok, settings_to_miditok
 from m4mcli.tokens.scheme import DEFAULT_TPQ, Scheme, Tokens, TokenTrack
 from m4mcli.tokens.schemes import NAMES, open_scheme, takes_settings
-from m4mcli.tokens.settings import Settings, settings_from_miditok, settings_to_miditok
+from m4mcli.tokens.settings import Settings
 
 VERSION = 1
 KEYS = (
