@@ -47,6 +47,7 @@ NEEDS = {
     "mir_eval": "evaluate",
     "PIL": "picture",
     "rtmidi": "play",
+    "tokenizers": "bpe",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

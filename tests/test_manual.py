@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, Run, environment
 
 from m4mcli.cli import COMMANDS
-from m4mcli.manual import cards, completions, examples, pages
+from m4mcli.manual import cards, completions, examples, pages, vocabularies
 
 MANUAL = ROOT / "commands"
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -75,7 +75,9 @@ def test_links_of_the_manual_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("main", [completions.main, pages.main, examples.main], ids=lambda main: main.__module__)
+@pytest.mark.parametrize(
+    "main", [completions.main, pages.main, examples.main, vocabularies.main], ids=lambda main: main.__module__
+)
 def test_generated_files_are_current(
     main: Callable[[list[str], Path], int], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

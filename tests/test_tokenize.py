@@ -34,8 +34,9 @@ from m4mcli.score.score import (
 from m4mcli.score.write import score_to_midi
 from m4mcli.tokens.frames_scheme import FRAMES
 from m4mcli.tokens.frames_vocabulary import END, VOCABULARY, VOICES, ids_of
+from m4mcli.tokens.grammar import State
 from m4mcli.tokens.scheme import DEFAULT_TPQ, Tokens, TokenTrack
-from m4mcli.tokens.schemes import SCHEMES
+from m4mcli.tokens.schemes import NAMES, open_scheme
 from m4mcli.tokens.token_form import tokens_from_json, tokens_to_json, tokens_to_line
 
 SCHEMA = json.loads((Path(m4mcli.tokens.__file__).parent / "schemas" / "tokens.schema.json").read_text("utf-8"))
@@ -83,6 +84,7 @@ def plain(ids: list[int], tracks: tuple[TokenTrack, ...] = ()) -> Tokens:
 def test_music_on_16ths_comes_back_whole(score: Score) -> None:
     tokens, warnings = FRAMES.encode(score)
     assert warnings == ()
+    assert FRAMES.grammar.refuses(tokens.ids) is None
     back, skipped = FRAMES.decode(tokens)
     assert skipped == 0
     assert score_to_json(back) == score_to_json(score)
@@ -108,6 +110,37 @@ def test_any_ids_become_music(ids: list[int]) -> None:
     again, none = FRAMES.decode(FRAMES.encode(score)[0])
     assert none == 0
     assert score_to_json(again) == score_to_json(score)
+
+
+FIELD_OF = [VOCABULARY.fields[kind].name for kind in VOCABULARY.kinds.tolist()]
+
+
+def test_what_the_masks_allow_is_decoded_without_a_rest() -> None:
+    """Every id that may follow every kind of place in a piece, each brought to its end the shortest way."""
+    grammar = FRAMES.grammar
+    shortest = {"TONE": "OCTAVE", "VOICE": "INSTRUMENT", "INSTRUMENT": "TONE", "NUMERATOR": "DENOMINATOR"}
+    seen: set[tuple[object, ...]] = set()
+    waiting: list[tuple[State, list[int]]] = [(grammar.start(), [])]
+    checked = 0
+    while waiting:
+        state, ids = waiting.pop()
+        for token in np.flatnonzero(grammar.allowed_next(state)).tolist():
+            after = grammar.step(state, token)
+            whole, at = [*ids, token], after
+            while not grammar.may_end(at):
+                free = np.flatnonzero(grammar.allowed_next(at)).tolist()
+                wanted = [
+                    i for i in free if FIELD_OF[i] in ("STOP", "END", shortest.get(at[0], ""), "DURATION", "BYTE")
+                ]
+                whole.append(min(wanted or free, key=lambda i: FIELD_OF[i] not in ("STOP", "END")))
+                at = grammar.step(at, whole[-1])
+            assert FRAMES.decode(plain(whole))[1] == 0, VOCABULARY.apart(np.array(whole))
+            checked += 1
+            place = (after[0], *after[2:-1])
+            if place not in seen:
+                seen.add(place)
+                waiting.append((after, [*ids, token]))
+    assert checked > 1000
 
 
 HEADS = {"START", "STOP", "BAR", "END", "TEMPO", "NUMERATOR", "KEY", "VOICE", "INSTRUMENT"}
@@ -288,7 +321,7 @@ BAD = [
         (json.dumps(GOOD | change).encode(), told)
         for change, told in (
             ({"m4m": 2}, "version 2, where this m4m reads version 1"),
-            ({"scheme": "remi"}, 'scheme "remi", where m4m knows frames'),
+            ({"scheme": "nosuch"}, 'scheme "nosuch", where m4m knows frames, remi'),
             ({"scheme_version": 9}, "in version 9, where this m4m reads 1"),
             ({"ids": 3}, "'ids' of the top is 3"),
             ({"tpq": 0}, "'tpq' of the top is 0"),
@@ -325,7 +358,7 @@ def test_the_vocabulary_is_one_range_without_holes(m4m: Run) -> None:
     assert [line.split()[1] for line in page.splitlines()[1:]] == [field.name for field in VOCABULARY.fields]
     module = [sys.executable, "-m", "m4mcli.tokens.frames_scheme"]
     assert subprocess.run(module, capture_output=True, check=True, env=environment()).stdout.decode() == page
-    assert all(name == scheme.name for name, scheme in SCHEMES.items())
+    assert all(name == open_scheme(name).name for name in NAMES)
 
 
 ON_GRID = Score(
@@ -392,7 +425,7 @@ WRONG = [
     (["a.mid", "-o", "x.mid"], "tokens are written as JSON, not as MIDI"),
     (["--decode", "--json", "--midi", "a"], "--json and --midi exclude each other"),
     (["--decode", "--jsonl", "--midi", "a"], "--jsonl and --midi exclude each other"),
-    (["--scheme", "remi", "a.mid"], "--scheme"),
+    (["--scheme", "nosuch", "a.mid"], "--scheme"),
 ]
 
 

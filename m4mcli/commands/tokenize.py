@@ -2,43 +2,79 @@
 
 import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import SUFFIXES, AsJson, AsMidi, Force, Invocation, Output, Quiet, Verbose
+from m4mcli.token_options import (
+    AsArrays,
+    AsLines,
+    Bpe,
+    Chords,
+    Config,
+    Decode,
+    Files,
+    KeySignatures,
+    Pitches,
+    Programs,
+    Resolution,
+    Rests,
+    SchemeName,
+    Tempos,
+    TimeSignatures,
+    TrainBpe,
+    Velocities,
+    Vocabulary,
+    Workers,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from m4mcli.tokens.corpus import Job
     from m4mcli.tokens.scheme import Tokens
 
 EXAMPLES = (
     "m4m tokenize song.mid > song.tokens.json",
     "m4m tokenize --decode song.tokens.json > song.mid",
-    "m4m tokenize --jsonl songs/*.mid > songs.jsonl",
+    "m4m tokenize --scheme remi --jsonl songs/ > songs.jsonl",
+    "m4m tokenize --scheme tsd --train-bpe 20000 songs/ -o bpe.json",
 )
 
-Files = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="FILE", show_default=False, help="MIDI or m4m JSON to read, token JSON to decode; - is standard input."
-    ),
-]
-SchemeName = Annotated[Literal["frames"], typer.Option("--scheme", help="What the ids mean.")]
-Decode = Annotated[bool, typer.Option("--decode", help="Turn tokens back into music, MIDI unless told otherwise.")]
-AsLines = Annotated[
-    bool, typer.Option("--jsonl", help="One piece to a line: tokens, or with --decode m4m JSON. For several files.")
-]
-Vocabulary = Annotated[bool, typer.Option("--vocabulary", help="Print what the ids of the scheme mean.")]
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written."""
+
+    decode: bool
+    as_lines: bool
+    as_arrays: bool
 
 
 def tokenize(
     files: Files = None,
-    scheme: SchemeName = "frames",
+    scheme: SchemeName = None,
     decode: Decode = False,
     as_lines: AsLines = False,
+    as_arrays: AsArrays = False,
+    config: Config = None,
+    resolution: Resolution = None,
+    velocities: Velocities = None,
+    pitches: Pitches = None,
+    tempos: Tempos = None,
+    time_signatures: TimeSignatures = None,
+    key_signatures: KeySignatures = None,
+    programs: Programs = None,
+    rests: Rests = None,
+    chords: Chords = None,
+    train_bpe: TrainBpe = None,
+    bpe: Bpe = None,
     vocabulary: Vocabulary = False,
+    workers: Workers = None,
     output: Output = "-",
     as_json: AsJson = False,
     as_midi: AsMidi = False,
@@ -50,75 +86,156 @@ def tokenize(
 
     What a scheme cannot hold is told. Any ids can be decoded: those that make no sense are skipped and counted.
     """
-    names: list[str | None] = [*files] if files else [None]
-    runs = [Invocation("tokenize", name, output, as_json, as_midi, force, quiet, verbose) for name in names]
+    run = Invocation("tokenize", None, output, as_json, as_midi, force, quiet, verbose)
+    changes = {
+        "resolution": resolution,
+        "velocities": velocities,
+        "pitches": pitches,
+        "tempos": tempos,
+        "time_signatures": time_signatures,
+        "key_signatures": key_signatures,
+        "programs": programs,
+        "rests": rests,
+        "chords": chords,
+    }
+    job = _job(scheme, config, bpe, {name: value for name, value in changes.items() if value is not None})
     if vocabulary:
-        from m4mcli.tokens.schemes import SCHEMES
+        from m4mcli.tokens.schemes import open_scheme
 
-        runs[0].write(SCHEMES[scheme].vocabulary.page())
+        run.write(open_scheme(job.scheme, job.settings).vocabulary.page())
         return
-    _check(runs, decode, as_lines)
-    one = _decoded if decode else _encoded
-    found: list[str] = []
-    failed = False
-    for run in runs:
-        try:
-            found += one(run, scheme, as_lines)
-        except (M4mError, OSError) as error:
-            if len(runs) < 2:
-                raise
-            run.complain(error)
-            failed = True
-    if as_lines or not decode:
-        runs[0].write("".join(found))
+    wanted = Wanted(decode, as_lines, as_arrays)
+    if train_bpe is not None:
+        _train(run, files or [], job, train_bpe, workers)
+        return
+    names = _named(run, files or [], wanted)
+    if decode:
+        _decode_all(run, names, job, wanted)
+    else:
+        _encode_all(run, names, job, wanted, workers)
+
+
+def _job(scheme: str | None, config: str | None, bpe: str | None, changes: dict[str, object]) -> "Job":
+    """The scheme and settings that the options name. Raises M4mError (status 2) where they do not go together."""
+    from m4mcli.score.read import read_source
+    from m4mcli.tokens.corpus import Job
+    from m4mcli.tokens.miditok_form import settings_from_file
+    from m4mcli.tokens.schemes import MIDITOK, open_scheme, takes_settings
+    from m4mcli.tokens.written_settings import written_settings
+
+    base = None
+    if config is not None and bpe is not None:
+        raise M4mError("--config and --bpe exclude each other", "the file of --bpe has the settings", USAGE)
+    if (told := config or bpe) is not None:
+        data, name = read_source(told)
+        tokenization, base = settings_from_file(data.decode("utf-8", "replace"), name)
+        named = MIDITOK.get(tokenization)
+        if named is None:
+            raise M4mError(f"{name}: a tokenizer of the kind {tokenization}", f"m4m has {', '.join(MIDITOK)}", USAGE)
+        if scheme not in (None, named):
+            raise M4mError(f"{name} is for the scheme {named}", "leave out --scheme", USAGE)
+        if bpe is not None and changes:
+            raise M4mError(f"--{next(iter(changes))} and --bpe exclude each other", "the merges have settings", USAGE)
+        scheme = named
+    scheme = scheme or "frames"
+    if not takes_settings(scheme):
+        if changes:
+            option = next(iter(changes)).replace("_", "-")
+            raise M4mError(f"the scheme {scheme} has no setting for --{option}", "name another with --scheme", USAGE)
+        return Job(scheme)
+    settings = written_settings(base, **changes)  # type: ignore[arg-type]
+    return Job(scheme, open_scheme(scheme, settings).settings, bpe or "")
+
+
+def _named(run: Invocation, files: list[str], wanted: Wanted) -> list[str]:
+    """The files to read. Raises M4mError (status 2) where the options do not go together."""
+    from m4mcli.tokens.corpus import files_in
+
+    names = files_in(files) if files else ["-"]
+    if wanted.as_lines and wanted.as_arrays:
+        raise M4mError("--jsonl and --npz exclude each other", "give one of them", USAGE)
+    if len(names) > 1 and not (wanted.as_lines or wanted.as_arrays):
+        raise M4mError(f"{len(names)} files, and one piece to write", "add --jsonl to write one to a line", USAGE)
+    if run.as_json and run.as_midi:
+        raise M4mError("--json and --midi exclude each other", "give one of them", USAGE)
+    suffix = SUFFIXES.get(PurePath(run.output).suffix.lower())
+    if run.as_midi and wanted.as_lines:
+        raise M4mError("--jsonl and --midi exclude each other", "give one of them", USAGE)
+    if not wanted.decode and (run.as_midi or (suffix == "midi" and not run.as_json)):
+        raise M4mError("tokens are written as JSON, not as MIDI", "--decode turns tokens into MIDI", USAGE)
+    if wanted.decode and wanted.as_arrays:
+        raise M4mError("--decode writes music, not arrays", "leave out --npz: such files are known by content", USAGE)
+    to_terminal = run.output == "-" and sys.stdout is not None and sys.stdout.isatty() and not run.force
+    if wanted.decode and to_terminal and not (run.as_json or wanted.as_lines):
+        raise M4mError("MIDI is not written to a terminal", "redirect with > out.mid, use -o FILE, or --json", USAGE)
+    if wanted.as_arrays and to_terminal:
+        raise M4mError("arrays are not written to a terminal", "redirect with > out.npz or use -o FILE", USAGE)
+    return names
+
+
+def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, workers: int | None) -> None:
+    """Write the tokens of the files as they come; one that cannot be read is told, if there are others."""
+    from m4mcli.parallel import available_processors, in_order
+    from m4mcli.progress import shown
+    from m4mcli.tokens.outputs import opened_sink
+
+    if names == ["-"] and sys.stdin is not None and sys.stdin.isatty():
+        raise M4mError("no FILE, and standard input is a terminal", "usage: m4m tokenize [OPTIONS] [FILE]...", USAGE)
+    kind = "lines" if wanted.as_lines else "arrays" if wanted.as_arrays else "whole"
+    several = len(names) > 1
+    failed = 0
+    with opened_sink(run.output, kind) as sink, shown("files", run.quiet or not several) as progress:
+        results = in_order(job, names, workers or available_processors()) if several else iter([job.done(names[0])])
+        for number, done in enumerate(results, 1):
+            if done.tokens is None:
+                run.complain(M4mError(done.failure))
+                failed += 1
+            else:
+                sink.add(done.tokens, done.file)
+                for warning in done.warnings:
+                    run.warn(f"{done.file}: {warning}" if done.file != "-" and wanted.as_lines else warning)
+                run.say(f"{done.notes} notes, {len(done.tokens.ids)} tokens")
+            if progress is not None:
+                progress(number, len(names))
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _check(runs: list[Invocation], decode: bool, as_lines: bool) -> None:
-    """Raise M4mError where the options do not go together."""
-    run = runs[0]
-    if len(runs) > 1 and not as_lines:
-        raise M4mError(f"{len(runs)} files, and one piece to write", "add --jsonl to write one to a line", USAGE)
-    if run.as_json and run.as_midi:
-        raise M4mError("--json and --midi exclude each other", "give one of them", USAGE)
-    suffix = SUFFIXES.get(PurePath(run.output).suffix.lower())
-    if run.as_midi and as_lines:
-        raise M4mError("--jsonl and --midi exclude each other", "give one of them", USAGE)
-    if not decode and (run.as_midi or (suffix == "midi" and not run.as_json)):
-        raise M4mError("tokens are written as JSON, not as MIDI", "--decode turns tokens into MIDI", USAGE)
-    to_terminal = run.output == "-" and sys.stdout is not None and sys.stdout.isatty()
-    if decode and to_terminal and not (run.as_json or as_lines or run.force):
-        raise M4mError("MIDI is not written to a terminal", "redirect with > out.mid, use -o FILE, or --json", USAGE)
+def _decode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted) -> None:
+    """Write the music that files of tokens hold; one that cannot be read is told, if there are others."""
+    lines: list[str] = []
+    failed = False
+    for name in names:
+        try:
+            lines += _decoded(replace(run, file=name), job, wanted.as_lines)
+        except (M4mError, OSError) as error:
+            if len(names) < 2:
+                raise
+            run.complain(error)
+            failed = True
+    if wanted.as_lines:
+        run.write("".join(lines))
+    if failed:
+        raise typer.Exit(FAILED)
 
 
-def _encoded(run: Invocation, scheme: str, as_lines: bool) -> list[str]:
-    """The tokens of one file, as JSON text."""
-    from m4mcli.tokens.schemes import SCHEMES
-    from m4mcli.tokens.token_form import tokens_to_json, tokens_to_line
-
-    reading = run.read(music_out=False)
-    tokens, warnings = SCHEMES[scheme].encode(reading.score)
-    for warning in warnings:
-        run.warn(f"{run.file}: {warning}" if as_lines and run.file else warning)
-    run.say(f"{reading.score.note_count} notes, {len(tokens.ids)} tokens")
-    return [tokens_to_line(tokens, run.file or "-") if as_lines else tokens_to_json(tokens)]
-
-
-def _decoded(run: Invocation, scheme: str, as_lines: bool) -> list[str]:
+def _decoded(run: Invocation, job: "Job", as_lines: bool) -> list[str]:
     """The pieces of one file of tokens, each as a line of m4m JSON; a single piece is written as music."""
     from m4mcli.score.json_form import score_to_json
     from m4mcli.score.read import Reading, read_source
-    from m4mcli.tokens.schemes import SCHEMES
+    from m4mcli.tokens.packed_form import is_packed, read_packed
+    from m4mcli.tokens.schemes import open_scheme
     from m4mcli.tokens.token_form import tokens_from_json
 
     source, name = read_source(run.file)
-    pieces = tokens_from_json(source, name, scheme)
-    if not as_lines and len(pieces) > 1:
+    read = read_packed(source, name) if is_packed(source) else tokens_from_json(source, name, job.scheme, job.settings)
+    pieces = list(read)
+    if not as_lines and len(pieces) != 1:
         raise M4mError(f"{name}: {len(pieces)} pieces, and one to write", "add --jsonl to write one to a line", USAGE)
     lines = []
-    for number, tokens in enumerate(pieces, 1):
-        score, skipped = SCHEMES[tokens.scheme].decode(tokens)
+    for number, piece in enumerate(pieces, 1):
+        tokens = _unmerged(piece, job, name)
+        score, skipped = open_scheme(tokens.scheme, tokens.settings).decode(tokens)
         if skipped:
             run.warn(_skipped(skipped, tokens, f"{name}, piece {number}" if len(pieces) > 1 else name))
         run.say(f"{len(tokens.ids)} tokens, {score.note_count} notes")
@@ -129,5 +246,51 @@ def _decoded(run: Invocation, scheme: str, as_lines: bool) -> list[str]:
     return lines
 
 
+def _unmerged(tokens: "Tokens", job: "Job", name: str) -> "Tokens":
+    """The tokens in the ids of their scheme. Raises M4mError where the merges are missing or others."""
+    merges = job.merges()
+    if merges is None:
+        if tokens.bpe:
+            raise M4mError(f"{name}: merged ids", "name the file of the merges with --bpe", USAGE)
+        return tokens
+    if tokens.bpe not in ("", merges.hash):
+        raise M4mError(f"{name}: ids merged with other merges", "name the file that they were made with", USAGE)
+    return merges.undone(tokens)
+
+
 def _skipped(count: int, tokens: "Tokens", where: str) -> str:
     return f"{where}: {count} of {len(tokens.ids)} tokens make no sense where they stand and were skipped"
+
+
+def _train(run: Invocation, files: list[str], job: "Job", size: int, workers: int | None) -> None:
+    """Write a tokenizer file with merges learnt from these files."""
+    from m4mcli.parallel import available_processors, in_order
+    from m4mcli.progress import shown
+    from m4mcli.tokens.bpe import train
+    from m4mcli.tokens.corpus import files_in
+    from m4mcli.tokens.schemes import open_scheme
+
+    if not files:
+        raise M4mError("no files to learn from", "name folders of music", USAGE)
+    if job.bpe:
+        raise M4mError("--train-bpe and --bpe exclude each other", "give one of them", USAGE)
+    names = files_in(files)
+    failures: list[str] = []
+
+    def pieces() -> "Iterator[Tokens]":
+        with shown("files", run.quiet) as progress:
+            for number, done in enumerate(in_order(job, names, workers or available_processors()), 1):
+                if done.tokens is None:
+                    failures.append(done.failure)
+                    run.complain(M4mError(done.failure))
+                else:
+                    yield done.tokens
+                if progress is not None:
+                    progress(number, len(names))
+
+    text = train(pieces(), open_scheme(job.scheme, job.settings), size)
+    if len(failures) == len(names):
+        raise M4mError(f"none of {len(names)} files can be read", "name folders of music")
+    run.write(text)
+    if failures:
+        raise typer.Exit(FAILED)

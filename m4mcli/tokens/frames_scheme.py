@@ -19,10 +19,11 @@ import sys
 
 from m4mcli.tokens.frames_decoding import decode
 from m4mcli.tokens.frames_encoding import encode
+from m4mcli.tokens.frames_grammar import FramesGrammar
 from m4mcli.tokens.frames_vocabulary import END, VOCABULARY
 from m4mcli.tokens.scheme import Scheme
 
-FRAMES = Scheme("frames", 1, VOCABULARY, END, encode, decode)
+FRAMES = Scheme("frames", 1, VOCABULARY, END, encode, decode, FramesGrammar())
 
 if __name__ == "__main__":
     sys.stdout.write(VOCABULARY.page())

@@ -1,0 +1,86 @@
+"""Where the tokens of many pieces go while they are made: lines or arrays, on standard output or in a file."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Protocol
+
+from m4mcli.errors import M4mError
+from m4mcli.score.read import reason
+from m4mcli.tokens.packed_form import PackedWriter
+from m4mcli.tokens.scheme import Tokens
+from m4mcli.tokens.token_form import tokens_to_json, tokens_to_line
+
+
+class Sink(Protocol):
+    """Takes pieces one after another."""
+
+    def add(self, tokens: Tokens, file: str) -> None:
+        """One more piece."""
+
+
+class Lines:
+    """Each piece as a line of JSON."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def add(self, tokens: Tokens, file: str) -> None:
+        """One more piece."""
+        self._out.write(tokens_to_line(tokens, file).encode())
+
+
+class Whole(Lines):
+    """A single piece as JSON over several lines."""
+
+    def add(self, tokens: Tokens, file: str) -> None:
+        """The piece."""
+        self._out.write(tokens_to_json(tokens).encode())
+
+
+@contextmanager
+def opened_sink(path: str, kind: str) -> Iterator[Sink]:
+    """A sink for `lines`, `arrays` or one `whole` piece, that writes to the file `path` or to standard output for `-`.
+
+    A file appears when all is written, or not at all. Raises M4mError where it cannot be written.
+    """
+    with _opened(path) as out:
+        if kind != "arrays":
+            yield Lines(out) if kind == "lines" else Whole(out)
+            return
+        packed = PackedWriter()
+        try:
+            yield packed
+            packed.finish(out)
+        finally:
+            packed.close()
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    if path == "-":
+        if sys.stdout is None:
+            raise M4mError("stdout: closed", "use -o FILE")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("wb") as special:
+            yield special
+        return
+    scratch = target.with_name(f".m4m-{secrets.token_hex(6)}.tmp")
+    try:
+        try:
+            out = scratch.open("xb")
+        except OSError as error:
+            raise M4mError(f"{path}: cannot write: {reason(error)}") from error
+        with out:
+            yield out
+        scratch.replace(target)
+    finally:
+        with suppress(OSError):
+            scratch.unlink()
