@@ -187,6 +187,7 @@ REFUSED = [
     ({"tempo_range": [0, 100]}, "tempo_range"),
     ({"programs": [500]}, "programs"),
     ({"max_bar_embedding": 10**9}, "max_bar_embedding"),
+    ({"max_bar_embedding": 60}, "numbers its bars"),
     ({"use_rests": True, "beat_res": {"0_4": 4}}, "beat_res_rest"),
     ({"use_rests": "yes"}, "not a MidiTok configuration"),
 ]

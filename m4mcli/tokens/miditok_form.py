@@ -204,6 +204,9 @@ def settings_from_file(text: str, name: str) -> tuple[str, Settings]:
     except (ValueError, KeyError, TypeError) as error:
         raise M4mError(f"{name}: not a MidiTok tokenizer file", "save one with tokenizer.save()", USAGE) from error
     try:
-        return str(tokenization), settings_from_miditok(config)
+        settings = settings_from_miditok(config)
+        if tokenization == "REMI" and config.get("max_bar_embedding") is not None:
+            raise M4mError("the tokenizer numbers its bars (max_bar_embedding)", HINT)
+        return str(tokenization), settings
     except M4mError as error:
         raise M4mError(f"{name}: {error.message}", error.hint) from error
