@@ -131,3 +131,12 @@ def test_interruption_gives_130_and_no_traceback(tmp_path: Path) -> None:
 def test_no_escape_codes_into_a_pipe(m4m: Run, examples: Path) -> None:
     assert b"\x1b" not in m4m("info", examples / "played.mid").stdout
     assert b"\x1b" not in m4m("--help").stdout
+
+
+def test_a_missing_gpu_is_no_word_on_standard_output(m4m: Run, examples: Path) -> None:
+    tune = (examples / "ode-to-joy.mid").read_bytes()
+    one, other = (m4m("harmonize", "--best-of", "1", "--device", device, stdin=tune) for device in ("cpu", "auto"))
+    assert (other.returncode, other.stderr) == (0, b"")
+    assert other.stdout[:4] == b"MThd"
+    if "CUDAExecutionProvider" not in str(m4m("doctor", "--json").stdout.partition(b'"sessions"')[2]):
+        assert other.stdout == one.stdout

@@ -1,5 +1,7 @@
 """ONNX Runtime sessions of a model folder. One thread unless told, nothing downloaded, nothing unpickled."""
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -26,15 +28,19 @@ def open_session(path: Path, device: Device, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Costs no time here, and the arena keeps the largest of every shape it has seen.
     options.enable_cpu_mem_arena = False
+    # Where a provider's libraries are missing, its default logger tells at length.
+    ort.set_default_logger_severity(4)
     providers = ["CPUExecutionProvider"]
-    if device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
-        if hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()
-        providers.insert(0, "CUDAExecutionProvider")
-    try:
-        session = ort.InferenceSession(str(path), options, providers=providers)
-    except Exception as e:
-        raise M4mError(f"{path}: not a usable ONNX model: {str(e).splitlines()[0]}") from e
+    # Failures to load NVIDIA's libraries are printed on standard output, which is for music.
+    with contextlib.redirect_stdout(io.StringIO()):
+        if device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
+            if hasattr(ort, "preload_dlls"):
+                ort.preload_dlls()
+            providers.insert(0, "CUDAExecutionProvider")
+        try:
+            session = ort.InferenceSession(str(path), options, providers=providers)
+        except Exception as e:
+            raise M4mError(f"{path}: not a usable ONNX model: {str(e).splitlines()[0]}") from e
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise M4mError("--device cuda: no CUDA session could be opened", "install m4m[cuda], or use --device cpu", 1)
     return session
