@@ -47,12 +47,8 @@ class Batch:
             return
         if self.run.output != "-":
             raise M4mError("--out-dir and -o exclude each other", "give one of them", USAGE)
+        check_folder(self.out_dir, self.files)
         folder = Path(self.out_dir)
-        if folder.exists() and not folder.is_dir():
-            raise M4mError(f"{self.out_dir}: not a folder", "name another with --out-dir")
-        for stem, times in Counter(map(_stem, self.files)).items():
-            if times > 1:
-                raise M4mError(f"{times} files are called {stem}", "their results would have one name", USAGE)
         for file in self.files:
             if self.count == 1 and file != "-" and Path(file).parent.resolve() == folder.resolve():
                 raise M4mError(f"--out-dir {self.out_dir}: {file} lies there itself", "name another folder", USAGE)
@@ -62,23 +58,7 @@ class Batch:
 
         Raises M4mError where a single piece fails, and typer.Exit (status 1) where one of several did.
         """
-        from m4mcli.progress import shown
-
-        names: list[str | None] = [*self.files] if self.files else [None]
-        failed = 0
-        with shown(label if len(names) == 1 else "files", self.run.quiet) as progress:
-            for done, name in enumerate(names):
-                run = replace(self.run, file=name, about=name or "" if len(names) > 1 else "")
-                try:
-                    self._write(run, versions, progress if len(names) == 1 else None)
-                except (M4mError, OSError) as error:
-                    if len(names) == 1:
-                        raise
-                    run.complain(error)
-                    failed += 1
-                if progress is not None and len(names) > 1:
-                    progress(done + 1, len(names))
-        if failed:
+        if for_each(self.run, self.files, lambda run, progress: self._write(run, versions, progress), label):
             raise typer.Exit(FAILED)
 
     def _write(self, run: Invocation, versions: Versions, progress: "Progress | None") -> None:
@@ -92,12 +72,48 @@ class Batch:
 
     def path(self, run: Invocation, number: int, suffix: str) -> str:
         """The file in --out-dir of a version, counted from 1: `DIR/melody.mid`, with -n `DIR/melody-1.mid`."""
-        return str(Path(self.out_dir or "") / f"{_stem(run.file)}{self.place(number)}{suffix}")
+        return str(Path(self.out_dir or "") / f"{stem(run.file)}{self.place(number)}{suffix}")
 
     def place(self, number: int) -> str:
         """What the names of a version's files end in: `-1`, or nothing where there is one version."""
         return f"-{number:0{len(str(self.count))}}" if self.count > 1 else ""
 
 
-def _stem(file: str | None) -> str:
+def check_folder(folder: str, files: Sequence[str]) -> None:
+    """Raise M4mError where a folder for the results of files is none, or two results would have one name."""
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise M4mError(f"{folder}: not a folder", "name another", USAGE)
+    for name, times in Counter(map(stem, files)).items():
+        if times > 1:
+            raise M4mError(f"{times} files are called {name}", "their results would have one name", USAGE)
+
+
+def for_each(
+    run: Invocation, files: Sequence[str], work: Callable[[Invocation, "Progress | None"], None], label: str
+) -> bool:
+    """Work on each of the files (none: standard input); True if one of several failed, which is told.
+
+    Raises M4mError where a single one fails.
+    """
+    from m4mcli.progress import shown
+
+    names: list[str | None] = [*files] if files else [None]
+    failed = False
+    with shown(label if len(names) == 1 else "files", run.quiet) as progress:
+        for done, name in enumerate(names):
+            one = replace(run, file=name, about=name or "" if len(names) > 1 else "")
+            try:
+                work(one, progress if len(names) == 1 else None)
+            except (M4mError, OSError) as error:
+                if len(names) == 1:
+                    raise
+                one.complain(error)
+                failed = True
+            if progress is not None and len(names) > 1:
+                progress(done + 1, len(names))
+    return failed
+
+
+def stem(file: str | None) -> str:
+    """What the results of a file are called: its name without folder and suffix."""
     return "stdin" if file in (None, "-") else Path(str(file)).stem

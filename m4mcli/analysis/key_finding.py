@@ -1,7 +1,7 @@
 """The key of a piece and its modulations, from notes alone: key signatures are not read.
 
 Bars are scored for the 24 keys and settled over the piece, as chords are; the piece's own key is told from the whole,
-its first and its last bar and its local keys. `profile_key` is the classic method to compare with.
+its first and its last bar and its local keys.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from m4mcli.analysis.key_features import STREAMS, bar_streams, key_pictures
 from m4mcli.analysis.rotating_network import RotatingNetwork
 from m4mcli.models.registry import find_model, read_arrays
 from m4mcli.score.score import Score
-from m4mcli.theory.keys import estimate_key
 
 Array = NDArray[np.float32]
 
@@ -120,12 +119,3 @@ def whole_pictures(streams: Array, length: Array, local: NDArray[np.floating]) -
     mean = (modes * weights[:, None, None]).sum(axis=0)
     made = np.concatenate((fixed[0, -3 * STREAMS :], mean, modes[first], modes[last]))
     return made[None].astype(np.float32), np.zeros((1, 0), np.float32)
-
-
-def profile_key(score: Score) -> tuple[int, bool] | None:
-    """The key whose profile (Krumhansl and Kessler 1982) the pitch classes' total durations fit best; None for none."""
-    histogram = np.zeros(12)
-    for track in score.tracks:
-        if not track.is_drum:
-            np.add.at(histogram, track.notes["pitch"] % 12, track.notes["duration"])
-    return estimate_key(histogram)

@@ -1,13 +1,13 @@
 """`m4m analyze`: chords, keys, beats and metre of a piece."""
 
 import json
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from m4mcli.batch import check_folder, for_each, stem
 from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import Force, Invocation, Output, Quiet, Verbose, WhoseBeats, printable
 
@@ -69,19 +69,11 @@ def analyze(
     chosen = [form for form, wanted in forms.items() if wanted] or ["json"]
     if len(chosen) > 1:
         raise M4mError(f"--{chosen[0]} and --{chosen[1]} exclude each other", "give one of them", USAGE)
-    names: list[str | None] = [*files] if files else [None]
-    plan = Plan(chosen[0], only, tuple(names), beats, lab, out_dir, output)
+    plan = Plan(chosen[0], only, tuple(files or ()), beats, lab, out_dir, output)
     plan.check()
-    failed, results = False, list[Result]()
-    for name in names:
-        run = Invocation("analyze", name, output, as_midi=as_music, force=force, quiet=quiet, verbose=verbose)
-        try:
-            results.append(("-" if name is None else name, _analyzed(run, plan, name)))
-        except (M4mError, OSError) as error:
-            if len(names) < 2:
-                raise
-            run.complain(error)
-            failed = True
+    results = list[Result]()
+    run = Invocation("analyze", None, output, as_midi=as_music, force=force, quiet=quiet, verbose=verbose)
+    failed = for_each(run, plan.files, lambda one, _: results.append((one.file or "-", _analyzed(one, plan))), "piece")
     if out_dir is None and not as_music:
         Invocation("analyze", output=output, force=force).write(_together(plan, results))
     if failed:
@@ -94,7 +86,7 @@ class Plan:
 
     form: Form
     only: str | None
-    names: tuple[str | None, ...]
+    files: tuple[str, ...]
     beats: WhoseBeats
     lab: str | None
     out_dir: str | None
@@ -104,7 +96,7 @@ class Plan:
         """Raise M4mError for options that exclude each other and results that would overwrite each other."""
         from m4mcli.tasks.analyze import parse_parts
 
-        several = len(self.names) > 1
+        several = len(self.files) > 1
         if self.out_dir is not None and self.output != "-":
             raise M4mError("--out-dir and -o exclude each other", "give one of them", USAGE)
         if self.form in ("chart", "midi") and self.only is not None:
@@ -112,15 +104,12 @@ class Plan:
         if self.form == "midi" and several and self.out_dir is None:
             raise M4mError("--midi of several files needs a folder for them", "add --out-dir DIR", USAGE)
         for folder in (self.lab, self.out_dir):
-            if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-                raise M4mError(f"{folder}: not a folder", "name another", USAGE)
-        for stem, times in Counter(map(_stem, self.names)).items():
-            if times > 1 and (self.lab is not None or self.out_dir is not None):
-                raise M4mError(f"{times} files are called {stem}", "their results would have one name", USAGE)
+            if folder is not None:
+                check_folder(folder, self.files)
         if self.only is not None:
             parse_parts(self.only)
-        for file in self.names if self.out_dir is not None else ():
-            if file not in (None, "-") and self.path(file).resolve() == Path(str(file)).resolve():
+        for file in self.files if self.out_dir is not None else ():
+            if file != "-" and self.path(file).resolve() == Path(file).resolve():
                 raise M4mError(f"--out-dir {self.out_dir}: {file} lies there itself", "name another folder", USAGE)
 
     @property
@@ -132,14 +121,10 @@ class Plan:
 
     def path(self, name: str | None) -> Path:
         """The file in --out-dir of a piece."""
-        return Path(self.out_dir or "") / (_stem(name) + SUFFIXES[self.form])
+        return Path(self.out_dir or "") / (stem(name) + SUFFIXES[self.form])
 
 
-def _stem(name: str | None) -> str:
-    return "stdin" if name in (None, "-") else Path(str(name)).stem
-
-
-def _analyzed(run: Invocation, plan: Plan, name: str | None) -> dict[str, Any]:
+def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
     """Analyze one piece, write what is written for each, and return what is written for all together."""
     from m4mcli.tasks.analyze import analysis_form
     from m4mcli.tasks.analyze import analyze as find
@@ -158,21 +143,21 @@ def _analyzed(run: Invocation, plan: Plan, name: str | None) -> dict[str, Any]:
     if plan.lab is not None:
         Path(plan.lab).mkdir(parents=True, exist_ok=True)
         for suffix, text in lab_files(found, parts).items():
-            replace(run, output=str(Path(plan.lab) / f"{_stem(name)}.{suffix}")).write(text)
+            replace(run, output=str(Path(plan.lab) / f"{stem(run.file)}.{suffix}")).write(text)
     if plan.out_dir is not None:
         Path(plan.out_dir).mkdir(parents=True, exist_ok=True)
-        run = replace(run, output=str(plan.path(name)))
+        run = replace(run, output=str(plan.path(run.file)))
     if plan.form == "midi":
         _write_music(run, reading, found)
         return {}
-    shown = "-" if name is None else name
+    shown = run.file or "-"
     if plan.form == "chart":
         result: dict[str, Any] = {"chart": chord_chart(found)}
     else:
         head = {"m4m": 1, "kind": "analysis", "file": shown}
         result = head | analysis_form(found, parts) | {"warnings": list(reading.warnings)}
     if plan.out_dir is not None:
-        run.write(_together(replace(plan, names=(name,)), [(shown, result)]))
+        run.write(_together(replace(plan, files=()), [(shown, result)]))
     return result
 
 
@@ -181,12 +166,12 @@ def _together(plan: Plan, results: list[Result]) -> str:
     from m4mcli.tasks.analyze import form_text
 
     if plan.form == "chart":
-        several = len(plan.names) > 1
+        several = len(plan.files) > 1
         return "\n".join(f"{printable(name)}\n{one['chart']}" if several else one["chart"] for name, one in results)
     if plan.form == "jsonl":
         return "".join(json.dumps(one, ensure_ascii=False) + "\n" for _, one in results)
     texts = [form_text(one) for _, one in results]
-    return ("[" + ",\n".join(texts) + "]" if len(plan.names) > 1 else texts[0]) + "\n"
+    return ("[" + ",\n".join(texts) + "]" if len(plan.files) > 1 else texts[0]) + "\n"
 
 
 def _write_music(run: Invocation, reading: "Reading", found: "Analysis") -> None:

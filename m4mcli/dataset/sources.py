@@ -59,7 +59,7 @@ def find_items(folder: Path, pattern: str = PATTERN, name: str = "") -> list[Ite
 def _matching(folder: Path, pattern: str) -> list[Path]:
     try:
         return [path for path in folder.glob(pattern) if path.is_file()]
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError) as error:  # the second is what pathlib says of an absolute pattern
         raise M4mError(
             f"--glob {pattern!r} is no pattern below a folder", "write for example '**/*.mid'", USAGE
         ) from error

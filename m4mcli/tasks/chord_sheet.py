@@ -23,8 +23,6 @@ REGISTER = Register(40, 52)
 TRACK_NAME = "Chords"
 """What the track is called; `m4m harmonize` calls its own so."""
 
-MOST_BARS = 4096
-
 
 @dataclass(frozen=True)
 class ChordSheet:

@@ -4,6 +4,7 @@ A word of REMI is an id in one of the columns, by its name. Rows that end a piec
 BOS or PAD in all columns.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -181,21 +182,21 @@ class RowGrammar(Grammar):
         """The state before the first id."""
         return ((), self.begin())
 
+    @abstractmethod
     def begin(self) -> State:
         """What is kept before the first row; its first item names the last row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complete(self, kept: State) -> bool:
         """Whether a piece can be over behind these rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def allowed(self, row: tuple[int, ...], kept: State) -> Mask:
         """Which ids the next column of a row of music may have."""
-        raise NotImplementedError
 
+    @abstractmethod
     def after(self, row: tuple[int, ...], kept: State) -> State:
         """What is kept behind a row of music."""
-        raise NotImplementedError
 
     def may_end(self, state: State) -> bool:
         """Whether a piece can be over here."""
@@ -232,7 +233,7 @@ class RowGrammar(Grammar):
             return (row, kept)
         if row[0] < self.columns.specials:
             name = self.columns.names[0][row[0]].split("_")[0]
-            return ((), (name, *self.begin()[1:]) if name != "BOS" else ("BOS", *self.begin()[1:]))
+            return ((), (name, *self.begin()[1:]))
         return ((), self.after(row, kept))
 
     def field(self, column: int, *names: str) -> Mask:
