@@ -11,7 +11,7 @@ Files = Annotated[
     typer.Argument(
         metavar="FILE",
         show_default=False,
-        help="MIDI or m4m JSON to read, or folders of it; token JSON to decode; - is standard input.",
+        help="MIDI, m4m JSON or ABC to read, or folders of it; token JSON to decode; - is standard input.",
     ),
 ]
 SchemeName = Annotated[
