@@ -194,7 +194,7 @@ class Invocation:
         return reading
 
     def kind(self, reading: "Reading") -> Kind:
-        """The kind of the output: as `--json`, `--midi` or the suffix of `-o` say, else that of the input, MIDI for ABC."""
+        """The kind of the output: as `--json`, `--midi` or the suffix of `-o` say, else the input's; MIDI for ABC."""
         if self.as_json or self.as_midi:
             return "json" if self.as_json else "midi"
         suffix = PurePath(self.output).suffix.lower()

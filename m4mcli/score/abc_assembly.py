@@ -28,14 +28,19 @@ class Line:
     end: Fraction = Fraction(0)
 
 
-def assembled(voices: Sequence[Voice], parts: str, title: str) -> tuple[Score, tuple[str, ...]]:
-    """The piece that the voices are, and warnings about what is left out. Raises M4mError beyond what m4m reads."""
+def assembled(
+    voices: Sequence[Voice], parts: str = "", title: str = "", tpq: int | None = None
+) -> tuple[Score, tuple[str, ...]]:
+    """The piece that the voices are, and warnings about what is left out. Raises M4mError beyond what m4m reads.
+
+    `tpq`: ticks to the quarter; else so many that all times are whole, as far as MIDI has them.
+    """
     lines = [_played(voice, parts) for voice in voices]
     if sum(len(line.notes) for line in lines) > MAX_NOTES:
         raise M4mError(f"more than the {MAX_NOTES} notes that m4m reads", "split it first")
     if max(line.end for line in lines) > MAX_QUARTERS:
         raise M4mError(f"longer than the {MAX_QUARTERS} quarter notes that m4m reads", "split it first")
-    tpq = _resolution(lines)
+    tpq = tpq or _resolution(lines)
     leader = max(lines, key=lambda line: line.end)
     tracks = [_track(line, tpq, title if len(lines) == 1 else "") for line in lines]
     symbols = sorted((start + at, text) for line in lines for start, m in line.measures for at, text in m.symbols)
@@ -64,8 +69,7 @@ def _played(voice: Voice, parts: str) -> Line:
     for place in playing_order(voice.measures, parts):
         measure = voice.measures[place]
         line.measures.append((line.end, measure))
-        # In the order of time, whatever line of the measure they stand on: a tie may go on in another line.
-        for note in sorted(measure.notes, key=lambda n: n.onset):
+        for note in measure.notes:
             _add(line, note, open_ties)
         line.end += measure.length
         open_ties = [tie for tie in open_ties if tie[1] >= line.end]
@@ -75,13 +79,11 @@ def _played(voice: Voice, parts: str) -> Line:
 def _add(line: Line, note: Played, ties: list[tuple[int, Fraction, int, int]]) -> None:
     """One more note, or more of a note that is tied; `ties` are (pitch, end, line of the measure, place)."""
     onset = line.end + note.onset
-    fitting = [tie for tie in ties if tie[0] == note.pitch and tie[1] == onset]
-    same = [tie for tie in fitting if tie[2] == note.overlay] if note.onset else []
+    fitting = [tie for tie in ties if tie[:3] == (note.pitch, onset, note.overlay)]
     end = onset + note.duration
     if fitting:
-        tie = (same or fitting)[0]
-        ties.remove(tie)
-        place = tie[3]
+        ties.remove(fitting[0])
+        place = fitting[0][3]
         line.notes[place][1] += note.duration
     else:
         place = len(line.notes)
@@ -156,7 +158,8 @@ def _time_signatures(line: Line, tpq: int) -> tuple[TimeSignature, ...]:
             continue
         if at < len(measures) and length < metre.quarters and at > 1:
             _, following = measures[at]
-            if following.metre == metre and length + following.length == metre.quarters:
+            divided = measure.repeats or measure.double or following.opens
+            if divided and following.metre == metre and length + following.length == metre.quarters:
                 length += following.length
                 at += 1
         if length != metre.quarters and not (at == len(measures) and length < metre.quarters):

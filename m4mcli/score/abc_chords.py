@@ -25,9 +25,9 @@ def chord_track(symbols: Sequence[tuple[int, str]], end: int) -> tuple[tuple[Tra
             unread.append(text)
     stops = [*(tick for tick, _, _ in read[1:]), end]
     for (tick, text, chord), stop in zip(read, stops, strict=False):
-        if stop > tick:
+        if chord is not None and stop > tick:
             words.append((tick, text))
-            rows += [(tick, stop - tick, pitch, LOUD) for pitch in (block(chord) if chord else ())]
+            rows += [(tick, stop - tick, pitch, LOUD) for pitch in block(chord)]
     if not rows:
         return (), tuple(unread)
     return (Track(NAME, notes=notes_array(rows), lyrics=tuple(words)),), tuple(unread)

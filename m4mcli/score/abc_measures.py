@@ -69,7 +69,7 @@ class Measure:
 
 @dataclass
 class Voice:
-    """One voice while it is read."""
+    """One voice while it is read; `reached` quarters of it are written so far."""
 
     metre: Metre | None
     key: Key
@@ -80,12 +80,13 @@ class Voice:
     part: str = ""
     velocity: int = LOUD
     sung: list[tuple[Measure, Fraction]] = field(default_factory=list)
+    reached: Fraction = Fraction(0)
     _now: Measure | None = None
     _at: Fraction = Fraction(0)
     _overlay: int = 0
     _accidentals: dict[int, int] = field(default_factory=dict)
     _heads: dict[int, int] = field(default_factory=dict)
-    _tied: dict[int, int] = field(default_factory=dict)
+    _tied: dict[int, dict[int, int]] = field(default_factory=dict)
     _tuplet: tuple[Fraction, int] = (Fraction(1), 0)
     _next: Fraction = Fraction(1)
     _last: tuple[int, Fraction] | None = None
@@ -155,7 +156,8 @@ class Voice:
             measure.opens, measure.rounds = self._opens, self._rounds
             self._opens, self._rounds = False, ()
             self.measures.append(measure)
-        measure.length = max(measure.length, self._at)
+        before, measure.length = measure.length, max(measure.length, self._at)
+        self.reached += measure.length - before
 
     def _close(self) -> None:
         # A chord symbol or a tempo alone makes no measure: it goes with the next.
@@ -196,7 +198,7 @@ class Voice:
                 measure.notes.append(Played(self._at, duration, pitch, self.velocity, head.tie, self._overlay))
         steps = [(head.step, pitch, head.tie) for head, pitch in zip(sound.heads, pitches, strict=True)]
         self._heads = {step: pitch for step, pitch, _ in steps}
-        self._tied = {step: pitch for step, pitch, tie in steps if tie}
+        self._tied[self._overlay] = {step: pitch for step, pitch, tie in steps if tie}
         if sound.heads and not self._overlay:
             self.sung.append((measure, self._at))
         self._at += sound.length * factor
@@ -210,8 +212,8 @@ class Voice:
         letter = head.step % 7
         if head.accidental is not None:
             self._accidentals[letter] = head.accidental
-        elif head.step in self._tied:
-            return self._tied[head.step]
+        elif head.step in (tied := self._tied.get(self._overlay, {})):
+            return tied[head.step]
         alteration = self._accidentals.get(letter, self.key.alterations[letter])
         return SCALE[letter] + 12 * (head.step // 7) + alteration + self.info.shift
 
@@ -221,7 +223,7 @@ class Voice:
             notes = self.measures[-1].notes
             for i in range(self._last[0], len(notes)):
                 notes[i] = notes[i]._replace(tie=True)
-            self._tied = self._heads
+            self._tied[self._overlay] = self._heads
 
     def _break(self, dots: int) -> None:
         """Lengthen the sound before and shorten the next, or the other way round."""

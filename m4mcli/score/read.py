@@ -1,8 +1,8 @@
 """The one door in: bytes from a file or stdin become a `Score`, whatever they are and however odd.
 
-MIDI, MIDI in a RIFF wrapper, m4m JSON and ABC notation are told apart by content, never by name. The same bytes give the same
-result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it cannot read it
-refuses in one line.
+MIDI, MIDI in a RIFF wrapper, m4m JSON and ABC notation are told apart by content, never by name. The same bytes give
+the same result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it
+cannot read it refuses in one line.
 """
 
 import os
