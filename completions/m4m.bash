@@ -174,6 +174,8 @@ _m4m() {
         export-onnx:--recipe) _m4m_files; return ;;
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
+        evaluate:--against) _m4m_files; return ;;
+        evaluate:--plot) _m4m_files; return ;;
         evaluate:--pack) _m4m_folders; return ;;
         evaluate:--folder) _m4m_folders; return ;;
         evaluate:--source) :; return ;;
@@ -190,6 +192,7 @@ _m4m() {
         evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
+        evaluate:--workers) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
         dataset:--out) _m4m_folders; return ;;
         dataset:--glob) :; return ;;
@@ -218,7 +221,7 @@ _m4m() {
         check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --workers --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
         doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
@@ -243,7 +246,7 @@ _m4m() {
         check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
+        evaluate) _m4m_files ;;
         dataset) _m4m_folders ;;
         doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;
