@@ -142,6 +142,7 @@ _m4m() {
         tokenize:--bpe) _m4m_files; return ;;
         tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        info:--workers) :; return ;;
         roll:--bars) :; return ;;
         roll:--new) :; return ;;
         roll:--width) :; return ;;
@@ -212,7 +213,7 @@ _m4m() {
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl -q --quiet -h --help" ;;
+        info) words="--json --jsonl --workers -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;

@@ -223,6 +223,7 @@ complete -c m4m -n '__fish_seen_subcommand_from tokenize' -s v -l verbose -f -d 
 complete -c m4m -n '__fish_seen_subcommand_from tokenize' -s h -l help -f -d 'Show this message and exit.'
 complete -c m4m -n '__fish_seen_subcommand_from info' -l json -f -d 'Write JSON: one object, or an array for several files.'
 complete -c m4m -n '__fish_seen_subcommand_from info' -l jsonl -f -d 'Write JSON, one object to a line and file.'
+complete -c m4m -n '__fish_seen_subcommand_from info' -l workers -x -d 'Processes; one a processor unless given. [x>=1]'
 complete -c m4m -n '__fish_seen_subcommand_from info' -s q -l quiet -f -d 'Print no warnings.'
 complete -c m4m -n '__fish_seen_subcommand_from info' -s h -l help -f -d 'Show this message and exit.'
 complete -c m4m -n '__fish_seen_subcommand_from roll' -l compare -f -d 'Show two files together; what both have is pale.'
