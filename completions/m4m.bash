@@ -175,7 +175,7 @@ _m4m() {
         export-onnx:--recipe) _m4m_files; return ;;
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
-        evaluate:--against) _m4m_files; return ;;
+        evaluate:--against) _m4m_music; return ;;
         evaluate:--plot) _m4m_files; return ;;
         evaluate:--pack) _m4m_folders; return ;;
         evaluate:--folder) _m4m_folders; return ;;
@@ -247,7 +247,7 @@ _m4m() {
         check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_files ;;
+        evaluate) _m4m_music ;;
         dataset) _m4m_folders ;;
         doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;

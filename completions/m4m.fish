@@ -292,7 +292,7 @@ complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -l json -f -d 'Prin
 complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -s q -l quiet -f -d 'Print no warnings.'
 complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -s v -l verbose -f -d 'Say on standard error what is done.'
 complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -s h -l help -f -d 'Show this message and exit.'
-complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l against -r -d 'Music, or a folder of it, to compare the first with.'
+complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l against -r -d 'MIDI, m4m JSON, ABC, or a folder of it, to compare with.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l plot -r -d 'Also draw how the figures are distributed, as SVG.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l pack -x -a '(__fish_complete_directories)' -d 'The pack of pieces to measure on, as m4m dataset makes it.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l folder -x -a '(__fish_complete_directories)' -d 'For analyze: the folder of labelled sources.'

@@ -39,13 +39,14 @@ Targets = Annotated[
     list[str],
     typer.Argument(
         metavar="TASK|FILE...",
-        help="harmonize, melodize, drumify, accompany, continue, infill, foundation or analyze; or music to measure.",
+        help="harmonize, melodize, drumify, accompany, continue, infill, foundation or analyze; "
+        "or MIDI, m4m JSON, ABC, or folders of it.",
     ),
 ]
 Against = Annotated[
     str | None,
     typer.Option(
-        "--against", metavar="FILE", show_default=False, help="Music, or a folder of it, to compare the first with."
+        "--against", metavar="FILE", show_default=False, help="MIDI, m4m JSON, ABC, or a folder of it, to compare with."
     ),
 ]
 Plot = Annotated[

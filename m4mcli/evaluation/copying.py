@@ -29,12 +29,12 @@ Hashes = NDArray[np.uint64]
 class Melody:
     """The lines of a piece, one behind the other: each note's step from the one before it, its pitch, its onset.
 
-    The step of a line's first note is -1.
+    The step of a line's first note is -1. The numbers are short: a set may have a hundred thousand melodies.
     """
 
-    steps: Codes
-    pitch: Codes
-    onset: Codes
+    steps: NDArray[np.int32]
+    pitch: NDArray[np.int16]
+    onset: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def melody(piece: Stepped) -> Melody:
         )
         found.append((steps, pitch, onset))
     steps, pitch, onset = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Melody(steps, pitch, onset)
+    return Melody(steps.astype(np.int32), pitch.astype(np.int16), onset.astype(np.int32))
 
 
 class Index:
@@ -71,7 +71,7 @@ class Index:
     def __init__(self, melodies: Sequence[Melody]) -> None:
         self._melodies = melodies
         self._starts = np.cumsum([0, *(len(m.steps) for m in melodies)])
-        self._steps = np.concatenate([np.zeros(0, np.int64), *(m.steps for m in melodies)])
+        self._steps = np.concatenate([np.zeros(0, np.int32), *(m.steps for m in melodies)])
 
     def longest(self, mine: Sequence[Melody]) -> list[Run | None]:
         """For each melody its longest run that the set has too; None where not even two notes are shared."""
@@ -118,7 +118,7 @@ class Index:
         at = int(where[np.searchsorted(known, hashes[places == start][0])])
         piece = int(np.searchsorted(self._starts, at, side="right")) - 1
         place = at - int(self._starts[piece]) - 1
-        semitones = int(mine.pitch[start - 1] - self._melodies[piece].pitch[place])
+        semitones = int(mine.pitch[start - 1]) - int(self._melodies[piece].pitch[place])
         return Run(size + 1, start - 1, piece, place, semitones)
 
 
@@ -147,7 +147,7 @@ def _covered(mine: Melody, starts: Codes) -> float | None:
     return float((np.cumsum(covered)[: len(mine.steps)] > 0).mean())
 
 
-def windows(steps: Codes, size: int) -> tuple[Hashes, Codes]:
+def windows(steps: NDArray[np.int32], size: int) -> tuple[Hashes, Codes]:
     """A hash of each window of so many steps that lies within one line, and where it begins."""
     if len(steps) < size:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)

@@ -29,9 +29,9 @@ class Piece:
 
     file: str
     figures: Figures = field(default_factory=dict)
-    vectors: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     melody: Melody | None = None
-    edges: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    edges: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     failure: str = ""
 
     def bar(self, step: int) -> int:
@@ -55,20 +55,24 @@ class Corpus:
 
     def values(self, name: str) -> list[NDArray[np.float64]]:
         """A figure of all pieces that have it, as vectors."""
-        if name in VECTORS:
-            return [piece.vectors[name] for piece in self.pieces if name in piece.vectors]
+        if name in VECTORS and any(piece.vectors for piece in self.pieces):
+            return [piece.vectors[name].astype(np.float64) for piece in self.pieces if name in piece.vectors]
         return [np.array([v]) for piece in self.pieces if (v := piece.figures.get(name)) is not None]
 
 
-def measure(file: str) -> Piece:
-    """The figures of a file, or why there are none. Raises nothing of the file's making."""
+def measure(file: str, compared: bool = False) -> Piece:
+    """The figures of a file, or why there are none; what is only needed to compare it, if it is.
+
+    Raises nothing of the file's making.
+    """
     try:
         score = read_score(*read_source(None if file == "-" else file)).score
     except M4mError as error:
         return Piece(file, failure=str(error))
     if not score.note_count:
         return Piece(file, failure=f"{file}: no notes in it")
-    return measured(file, stepped(score))
+    found = measured(file, stepped(score))
+    return found if compared else Piece(file, found.figures)
 
 
 def measured(file: str, piece: Stepped) -> Piece:
@@ -76,7 +80,8 @@ def measured(file: str, piece: Stepped) -> Piece:
     found = vectors(piece)
     figures = descriptive.descriptive(piece) | structure.structure(piece)
     figures |= {name: float(value[0]) for name, value in found.items() if len(value) == 1}
-    return Piece(file, figures, found, melody(piece), piece.edges)
+    short = {name: value.astype(np.float32) for name, value in found.items()}
+    return Piece(file, figures, short, melody(piece), piece.edges.astype(np.int32))
 
 
 def likenesses(ours: Corpus, theirs: Corpus) -> dict[str, Likeness]:

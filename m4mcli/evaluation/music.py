@@ -1,6 +1,7 @@
 """Files and folders of music measured, and compared with another folder."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 
 from m4mcli.errors import M4mError
@@ -28,7 +29,7 @@ def compared(
     sets: list[Corpus] = []
     for name, files in listed.items():
         pieces: list[Piece] = []
-        for piece in in_order(measure, files, processes):
+        for piece in in_order(partial(measure, compared=against is not None), files, processes):
             done += 1
             if piece.failure:
                 failed(piece.failure)
