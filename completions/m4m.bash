@@ -5,7 +5,7 @@ _m4m_folders() { _m4m_paths -d; }
 _m4m_files() { _m4m_paths -f; }
 _m4m_music() {
     _m4m_paths -d
-    local suffix; for suffix in mid midi kar rmi json; do _m4m_paths -f -X "!*.$suffix"; done
+    local suffix; for suffix in mid midi kar rmi json abc; do _m4m_paths -f -X "!*.$suffix"; done
 }
 _m4m() {
     local cur="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words=""
@@ -132,7 +132,7 @@ _m4m() {
         quantize:--ends) _m4m_words "grid keep length"; return ;;
         quantize:--beats) _m4m_words "auto file track"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
-        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt"; return ;;
+        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt abc"; return ;;
         tokenize:--config) _m4m_files; return ;;
         tokenize:--resolution) :; return ;;
         tokenize:--velocities) :; return ;;
@@ -142,6 +142,7 @@ _m4m() {
         tokenize:--bpe) _m4m_files; return ;;
         tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        info:--workers) :; return ;;
         roll:--bars) :; return ;;
         roll:--new) :; return ;;
         roll:--width) :; return ;;
@@ -174,6 +175,8 @@ _m4m() {
         export-onnx:--recipe) _m4m_files; return ;;
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
+        evaluate:--against) _m4m_music; return ;;
+        evaluate:--plot) _m4m_files; return ;;
         evaluate:--pack) _m4m_folders; return ;;
         evaluate:--folder) _m4m_folders; return ;;
         evaluate:--source) :; return ;;
@@ -190,6 +193,7 @@ _m4m() {
         evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
+        evaluate:--workers) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
         dataset:--out) _m4m_folders; return ;;
         dataset:--glob) :; return ;;
@@ -208,8 +212,8 @@ _m4m() {
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        tokenize) words="--scheme --decode --jsonl --npz --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl -q --quiet -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        info) words="--json --jsonl --workers -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;
@@ -218,7 +222,7 @@ _m4m() {
         check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --workers --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
         doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
@@ -243,7 +247,7 @@ _m4m() {
         check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
+        evaluate) _m4m_music ;;
         dataset) _m4m_folders ;;
         doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;
