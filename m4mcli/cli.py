@@ -16,6 +16,9 @@ from m4mcli.options import printable
 
 DATASET = {
     "build": Entry("m4mcli.commands.dataset_build:build", "Pack corpora for training."),
+    "filter": Entry("m4mcli.commands.dataset_filter:filter_", "Make a pack of the pieces that are as wanted."),
+    "stats": Entry("m4mcli.commands.dataset_stats:stats", "Count what is in a pack, as a table or plots."),
+    "make": Entry("m4mcli.commands.dataset_make:make", "Make a corpus by rule, to try a model on."),
 }
 
 COMMANDS = {

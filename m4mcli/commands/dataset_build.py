@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -85,6 +85,7 @@ def build(
 
     from m4mcli.dataset.build import Plan, build_items, check_out
     from m4mcli.dataset.splits import Shares
+    from m4mcli.dataset.stats import pack_table
 
     plan = Plan(workers, timeout, Shares.parse(splits))
     check_out(Path(out))
@@ -101,7 +102,7 @@ def build(
         run.warn(
             f"{torn} {'group lies' if torn == 1 else 'groups lie'} in several of the splits that were told; {hint}"
         )
-    run.write(json.dumps(manifest, indent=1, sort_keys=True) + "\n" if as_json else table(manifest))
+    run.write(json.dumps(manifest, indent=1, sort_keys=True) + "\n" if as_json else pack_table(manifest))
 
 
 def _items(folders: list[str], names: list[str], globs: list[str], layouts: list[str]) -> list["Item"]:
@@ -151,13 +152,3 @@ def _progress(total: int, *, shown: bool) -> Iterator["Report | None"]:
             progress.update(task, completed=done, description=f"{refused} refused" if refused else "")
 
         yield report
-
-
-def table(manifest: dict[str, Any]) -> str:
-    """Pieces, frames and notes of each source and split, groups, and the pack's hash, as lines of text."""
-    rows = [("source/split", "pieces", "frames", "notes")]
-    rows += [(name, *(str(n[k]) for k in rows[0][1:])) for name, n in sorted(manifest["sources"].items())]
-    widths = [max(len(row[c]) for row in rows) for c in range(4)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(row[c].rjust(widths[c]) for c in (1, 2, 3))]) for row in rows]
-    groups = "{pieces} pieces in {groups} groups, {copies} of them copies".format(**manifest)
-    return "\n".join([*lines, groups, f"sha256 {manifest['sha256']}"]) + "\n"

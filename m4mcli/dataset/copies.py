@@ -101,7 +101,7 @@ def _with_times(what: NDArray[np.uint64], frames: NDArray[np.integer]) -> NDArra
     """Steps as numbers; the first two onsets have none, for want of a time before."""
     times = np.log2(np.diff(frames.astype(np.float64)))
     change = np.clip(np.rint(times[1:] - times[:-1]), -LONGEST_STEP, LONGEST_STEP)
-    return what * np.uint64(16) + (change + LONGEST_STEP).astype(np.uint64)
+    return np.asarray(what * np.uint64(16) + (change + LONGEST_STEP).astype(np.uint64), np.uint64)
 
 
 def copies(thashes: Sequence[str], sketches: NDArray[np.void]) -> NDArray[np.int64]:

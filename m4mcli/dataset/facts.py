@@ -49,6 +49,7 @@ def facts_of(score: Score, bars: Sequence[Bar], notes: NDArray[np.void]) -> dict
         "seconds": round(seconds, 2),
         "key": None if key is None else key_name(*key),
         "metres": {f"{numerator}/{denominator}": count for (numerator, denominator), count in metres.items()},
+        "instruments": sorted({DRUMS if t.is_drum else t.program for t in score.tracks if len(t.notes)}),
     }
 
 

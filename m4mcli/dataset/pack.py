@@ -197,3 +197,10 @@ class Pack:
         for i, p in enumerate(self.pieces):
             if p["split"] == split and (wanted is None or any(within(p["source"], name) for name in wanted)):
                 yield self[i]
+
+
+def with_facts(pack: Pack) -> list[dict[str, Any]]:
+    """The lines of a pack's pieces. Raises M4mError where they tell nothing of the music, as in early packs."""
+    if any("thash" not in line or "group" not in line for line in pack.pieces):
+        raise M4mError("a pack that tells nothing of its pieces", "make it again with m4m dataset build")
+    return pack.pieces

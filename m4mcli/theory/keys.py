@@ -25,7 +25,9 @@ def key_scores(histogram: NDArray[np.floating]) -> NDArray[np.float64]:
     h = np.asarray(histogram, dtype=np.float64)
     h = h - h.mean()
     norms = np.sqrt((h**2).sum() * PROFILE_SQUARES)
-    return np.divide(PROFILES @ h, norms, out=np.zeros((2, 12)), where=norms > 1e-12)
+    scores = np.zeros((2, 12))
+    np.divide(PROFILES @ h, norms, out=scores, where=norms > 1e-12)
+    return scores
 
 
 def estimate_key(histogram: NDArray[np.floating]) -> tuple[int, bool] | None:
