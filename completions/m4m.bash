@@ -5,7 +5,7 @@ _m4m_folders() { _m4m_paths -d; }
 _m4m_files() { _m4m_paths -f; }
 _m4m_music() {
     _m4m_paths -d
-    local suffix; for suffix in mid midi kar rmi json; do _m4m_paths -f -X "!*.$suffix"; done
+    local suffix; for suffix in mid midi kar rmi json abc; do _m4m_paths -f -X "!*.$suffix"; done
 }
 _m4m() {
     local cur="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words=""
