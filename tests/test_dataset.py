@@ -157,7 +157,7 @@ def test_splits_sources_and_shifts(tmp_path: Path) -> None:
 def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
     save(tmp_path / "a.mid", song())
     (tmp_path / "manifest.jsonl").write_bytes(text.encode("latin-1"))
-    with pytest.raises(M4mError, match="not a manifest|in the split 'x'"):
+    with pytest.raises(M4mError, match=r"not a manifest|in the split 'x'"):
         find_items(tmp_path)
 
 
@@ -310,9 +310,8 @@ def many(tmp_path: Path) -> list[str]:
     return [sys.executable, "-m", "m4mcli", "dataset", "build", str(tmp_path / "many"), "--out", str(tmp_path / "pack")]
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_killed_and_started_again(tmp_path: Path, many: list[str], workers: str) -> None:
-    command = [*many, "--workers", workers]
+def test_killed_and_started_again(tmp_path: Path, many: list[str]) -> None:
+    command = [*many, "--workers", "2"]
     process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_for(tmp_path / "pack.building" / "progress.json", process)
     process.kill()
@@ -320,10 +319,8 @@ def test_killed_and_started_again(tmp_path: Path, many: list[str], workers: str)
     assert not (tmp_path / "pack").exists()
     done = subprocess.run(command, env=environment(), capture_output=True, check=True)
     assert b"warning: went on behind" in done.stderr
-    other = [*command[:-3], str(tmp_path / "whole"), *command[-2:]]
-    whole = subprocess.run(other, env=environment(), capture_output=True, check=True)
-    assert whole.stderr == b""
-    assert whole.stdout == done.stdout
+    whole = build([tmp_path / "many"], tmp_path / "whole", Plan(1))
+    assert whole.manifest["sha256"] in done.stdout.decode()
     assert files_of(tmp_path / "pack") == files_of(tmp_path / "whole")
 
 
@@ -393,15 +390,19 @@ def test_names_and_patterns(m4m: Run, tmp_path: Path) -> None:
         return [f"{p['source']}: {p['name']}" for p in Pack(tmp_path / "pack").pieces]
 
     assert sources("one", "two") == ["one: a.mid", "one: b.kar", "two: a.mid", "two: deep/score.mid"]
-    assert sources("one", "--glob", "*") == ["one: a.mid", "one: b.kar"]
-    assert sources("one", "two", "--glob", "two=**/score.mid") == ["one: a.mid", "two: deep/score.mid"]
+    assert sources("one", "--glob", "*.kar") == ["one: b.kar"]
+    assert sources("one", "two", "--glob", "a*", "--glob", "two=**/s?ore.mid") == ["one: a.mid", "two: deep/score.mid"]
     assert sources("one", "two", "--name", "x", "--name", "y/z", "--glob", "y/z=a*") == ["x: a.mid", "y/z: a.mid"]
 
 
 WRONG = [
     (["none", "--out", "p"], 1, "none: no such folder; name a folder of music"),
     (["file", "--out", "p"], 1, "file: neither a folder nor an archive"),
-    (["empty", "--out", "p"], 1, "empty: no music (.mid, .midi, .kar, .rmi, .json); name a folder of music, or give --glob"),
+    (
+        ["empty", "--out", "p"],
+        1,
+        "empty: no music (.mid, .midi, .kar, .rmi, .json, .abc); name a folder of music, or give --glob",
+    ),
     (["bad", "--out", "p"], 1, "none of 1 files can be packed; bad.mid: not a MIDI file (text)"),
     (["good", "--out", "full"], 1, "full: exists and is not a pack; name a new folder with --out"),
     (["good", "--out", "file"], 1, "file: exists and is not a pack"),

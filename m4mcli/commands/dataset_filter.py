@@ -35,12 +35,12 @@ Drums = Annotated[
 Programs = Annotated[
     str,
     typer.Option(
-        "--programs", metavar="LIST", show_default=False, help="Pieces in which only these play (and drums): piano, 33."
+        "--programs", metavar="LIST", show_default=False, help="Pieces in which only these play (and drums): piano, bass, 48."
     ),
 ]
 Having = Annotated[
     str,
-    typer.Option("--having", metavar="LIST", show_default=False, help="Pieces in which all of these play: bass, 0."),
+    typer.Option("--having", metavar="LIST", show_default=False, help="Pieces in which all of these play: bass, violin, drums."),
 ]
 Keys = Annotated[
     str, typer.Option("--key", metavar="KEYS", show_default=False, help="Pieces in these keys: A minor, Eb; minor.")
@@ -88,10 +88,9 @@ def filter_(
     """
     run = Invocation("dataset filter", quiet=quiet)
 
-    from m4mcli.dataset.filtering import ANY, Wanted, filter_pack, filtered, parse_range
+    from m4mcli.dataset.filtering import ANY, Wanted, filter_pack, filtered, parse_choices, parse_range
     from m4mcli.dataset.pack import Pack, with_facts
     from m4mcli.dataset.stats import pack_table
-    from m4mcli.theory.instruments import parse_instruments
 
     wanted = Wanted(
         parse_range(bars, "--bars") if bars else ANY,
@@ -99,8 +98,8 @@ def filter_(
         parse_range(seconds, "--seconds") if seconds else ANY,
         on_grid,
         drums,
-        frozenset(parse_instruments(programs) if programs else ()),
-        frozenset(parse_instruments(having) if having else ()),
+        frozenset().union(*parse_choices(programs)),
+        parse_choices(having),
         _keys(keys),
         _metres(metres),
         tuple(sources or ()),

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.options import Invocation, Quiet
 
 EXAMPLES = (
     "m4m dataset make scales --out scales",
@@ -20,7 +19,7 @@ Bars = Annotated[int, typer.Option("--bars", min=1, max=1000, metavar="N", help=
 Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Other numbers give other eighth notes.")]
 
 
-def make(kind: Kind, out: Out, count: Count = 120, bars: Bars = 4, seed: Seed = 0, quiet: Quiet = False) -> None:
+def make(kind: Kind, out: Out, count: Count = 120, bars: Bars = 4, seed: Seed = 0) -> None:
     """Make a corpus by rule, to try a model on: MIDI files in DIR/train and DIR/valid.
 
     scales: ten kinds of scale in all keys, up and down in eighth notes. eighth-notes: melodies that walk on a scale.
@@ -35,5 +34,3 @@ def make(kind: Kind, out: Out, count: Count = 120, bars: Bars = 4, seed: Seed = 
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(score_to_midi(score))
-    if not quiet:
-        Invocation("dataset make", verbose=True).say(f"{count} pieces in {out}")

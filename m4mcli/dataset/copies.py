@@ -24,7 +24,7 @@ ALIKE = 0.35
 NEIGHBOURS = 3
 """Among pieces that agree in a band, each is compared with so many that follow it."""
 
-RUN = 8
+RUN = 6
 """Steps in a run."""
 
 SKETCH = np.dtype([("least", "<u4", PLACES)])

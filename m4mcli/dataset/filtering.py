@@ -16,6 +16,7 @@ from m4mcli.dataset.pack import Pack, within
 from m4mcli.dataset.writer import PackWriter
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.frames.frames import DRUMS
+from m4mcli.theory.instruments import FAMILIES, parse_instruments
 
 Line = dict[str, Any]
 Range = tuple[float, float]
@@ -29,7 +30,7 @@ class Wanted:
     """What is asked of a piece; all of it must hold.
 
     Bars, notes and seconds lie in a range. `on_grid` is the least share of onsets on the grid. `drums`: with or
-    without. `programs`: nothing else plays. `having`: these all play (128: drums). `keys` are names of keys, or modes.
+    without. `programs`: nothing else plays but drums. `having`: of each of these sets one plays (128: drums). `keys` are names of keys, or modes.
     `metres`: all bars are in one of them. `sources` and `splits`: one of them.
     """
 
@@ -39,7 +40,7 @@ class Wanted:
     on_grid: float = 0.0
     drums: bool | None = None
     programs: frozenset[int] = frozenset()
-    having: frozenset[int] = frozenset()
+    having: tuple[frozenset[int], ...] = ()
     keys: frozenset[str] = frozenset()
     metres: frozenset[str] = frozenset()
     sources: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class Wanted:
             yield "no drums" if self.drums else "drums"
         if self.programs and not self.programs >= played - {DRUMS}:
             yield "other instruments"
-        if not self.having <= played:
+        if not all(one_of & played for one_of in self.having):
             yield "an instrument is lacking"
 
 
@@ -90,6 +91,16 @@ def parse_range(text: str, what: str) -> Range:
     except ValueError:
         raise M4mError(f"{what} {text!r} is no range", "write 8-64, 8- or -64", USAGE) from None
     return least, most
+
+
+def parse_choices(text: str) -> tuple[frozenset[int], ...]:
+    """For each word of a list, the programs that it stands for: a family of General MIDI (bass), an instrument, drums.
+
+    Raises M4mError (status 2).
+    """
+    families = {name.lower(): frozenset(range(8 * i, 8 * i + 8)) for i, name in enumerate(FAMILIES)}
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    return tuple(families.get(word) or frozenset(parse_instruments(word)) for word in words)
 
 
 def filtered(lines: Sequence[Line], wanted: Wanted, *, unique: bool, no_leaks: bool) -> dict[int, str]:

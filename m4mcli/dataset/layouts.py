@@ -1,8 +1,8 @@
 """How the corpora that people have on disk are laid out: which files are pieces, their splits, what belongs together.
 
 Each layout knows a corpus by its files, never by the name of its folder alone, and keeps to the split that the corpus
-comes with. What none of them knows is `folders`: all music, with `train/`, `valid/` and `test/` as splits and a
-`manifest.jsonl` that may say more.
+comes with. What none of them knows is `folders`: all music, collections of ABC tune by tune, with `train/`, `valid/`
+and `test/` as splits and a `manifest.jsonl` that may say more.
 """
 
 import csv
@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,9 +18,10 @@ from m4mcli.dataset.chorales import chorales_in, finest
 from m4mcli.dataset.tree import SPLITS, Tree
 from m4mcli.dataset.tunes import tunes_in
 from m4mcli.errors import USAGE, M4mError
+from m4mcli.score.midi_form import decode_text
 
-SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".json")
-MIDI_SUFFIXES = SUFFIXES[:-1]
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+SUFFIXES = (*MIDI_SUFFIXES, ".json", ".abc")
 MOST = 0.9
 """The share of a corpus's files that must look as its layout says."""
 
@@ -86,7 +87,7 @@ def _folders(tree: Tree, pattern: str) -> Iterator[Found]:
         if split not in ("", *SPLITS):
             raise M4mError(f"{tree.path / 'manifest.jsonl'}: {name} in the split {split!r}", "train, valid or test")
         group = fact.get("group")
-        yield Found(
+        found = Found(
             file,
             name,
             split,
@@ -94,6 +95,11 @@ def _folders(tree: Tree, pattern: str) -> Iterator[Found]:
             "" if group is None else str(group),
             float(fact.get("shift_quarters") or 0),
         )
+        if not file.lower().endswith(".abc"):
+            yield found
+            continue
+        for place, text in tunes_in(decode_text(tree.read(file))):
+            yield replace(found, name=f"{name}#{place}", form="abc", text=text)
 
 
 def _manifest(tree: Tree) -> dict[str, dict[str, Any]]:
@@ -220,21 +226,10 @@ def _chorale_files(tree: Tree) -> list[str]:
     return [name for name in tree.names if CHORALE_FILE.search(name)]
 
 
-def _only(suffix: str, tree: Tree) -> bool:
-    """Whether there are files of the suffix, and no MIDI."""
-    names = [name.lower() for name in tree.names]
-    return any(n.endswith(suffix) for n in names) and not any(n.endswith(MIDI_SUFFIXES) for n in names)
-
-
 def _is_chorales(tree: Tree) -> bool:
-    return _only(".json", tree) and any(True for f in _chorale_files(tree)[:1] if any(chorales_in(f, tree.read(f))))
-
-
-def _tunes(tree: Tree, pattern: str) -> Iterator[Found]:
-    for file in matching(tree, pattern, (".abc",)):
-        split, name = _in_split(file)
-        for place, text in tunes_in(tree.read(file).decode("utf-8", "replace")):
-            yield Found(file, f"{name}#{place}", split, form="abc", text=text)
+    if any(name.lower().endswith(MIDI_SUFFIXES) for name in tree.names):
+        return False
+    return any(next(chorales_in(file, tree.read(file)), None) is not None for file in _chorale_files(tree)[:1])
 
 
 LAYOUTS = {
@@ -248,7 +243,6 @@ LAYOUTS = {
         Layout("symphonynet", "SymphonyNet: classical/ and contemporary/", _is_symphonynet, _symphonynet),
         Layout("nottingham", "Nottingham: MIDI/*.mid", _is_nottingham, _nottingham),
         Layout("jsb", "JSB chorales: JSON of steps", _is_chorales, _chorales),
-        Layout("abc", "ABC files", lambda t: _only(".abc", t), _tunes),
         Layout("folders", f"music ({', '.join(SUFFIXES)})", lambda t: True, _folders),
     )
 }
