@@ -35,12 +35,17 @@ Drums = Annotated[
 Programs = Annotated[
     str,
     typer.Option(
-        "--programs", metavar="LIST", show_default=False, help="Pieces in which only these play (and drums): piano, bass, 48."
+        "--programs",
+        metavar="LIST",
+        show_default=False,
+        help="Pieces in which only these play (and drums): piano, bass, 48.",
     ),
 ]
 Having = Annotated[
     str,
-    typer.Option("--having", metavar="LIST", show_default=False, help="Pieces in which all of these play: bass, violin, drums."),
+    typer.Option(
+        "--having", metavar="LIST", show_default=False, help="Pieces in which all of these play: bass, violin, drums."
+    ),
 ]
 Keys = Annotated[
     str, typer.Option("--key", metavar="KEYS", show_default=False, help="Pieces in these keys: A minor, Eb; minor.")
