@@ -327,6 +327,24 @@ def test_collections_of_abc_and_json(tmp_path: Path) -> None:
     assert [name for name, _ in built.refused] == ["book.abc#7-2"]
 
 
+PATTERNS = {
+    "*.mid": {"a.mid", "b[1].mid"},
+    "**/*.mid": {"a.mid", "b[1].mid", "x/a.mid", "x/y/c.mid"},
+    "*/*": {"x/a.mid"},
+    "x/**/*.mid": {"x/a.mid", "x/y/c.mid"},
+    "**/[a-b]?mid": {"a.mid", "x/a.mid"},
+    "**/[!a]*.mid": {"b[1].mid", "x/y/c.mid"},
+    "b[[]1].mid": {"b[1].mid"},
+}
+
+
+def test_patterns(tmp_path: Path) -> None:
+    for name in PATTERNS["**/*.mid"]:
+        save(tmp_path / name, walk(1))
+    for pattern, names in PATTERNS.items():
+        assert {name for name, _, _ in found(tmp_path, pattern)} == names, pattern
+
+
 def test_layouts_know_nothing_else(tmp_path: Path) -> None:
     for name in ("a.mid", "classical/b.mid", "001/other.mid", "train/c.mid"):
         save(tmp_path / "songs" / name, walk(1))
