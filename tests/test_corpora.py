@@ -184,6 +184,14 @@ def test_an_archive_gives_the_pack_of_its_folder(tmp_path: Path, suffix: str) ->
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["one", "songs", packed.name, "two"])
 
 
+def test_a_folder_of_archives_wants_them_named(tmp_path: Path) -> None:
+    save(tmp_path / "songs" / "a.mid", walk(1))
+    (tmp_path / "packed").mkdir()
+    archive(tmp_path / "packed" / "songs.tar.gz", tmp_path / "songs")
+    with pytest.raises(M4mError, match=r"packed: no music .*; name the archives in it"):
+        find_items(tmp_path / "packed")
+
+
 def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
     for i in range(20):
         save(tmp_path / "songs" / f"{i}.mid", walk(i, 400))

@@ -1,13 +1,16 @@
 """`m4m dataset filter`, `stats` and `make`: smaller packs, what is in them, corpora by rule."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, environment
 from corpora import drums_alone, edited, lines_of, save, walk
 
+from m4mcli.cli import COMMANDS
 from m4mcli.dataset.build import Plan, build
 from m4mcli.dataset.pack import Pack
 from m4mcli.score.read import read_score
@@ -85,6 +88,7 @@ WRONG = [
     ),
     (("filter", "none", "--out", "x"), 1, "none: not a pack; make one with m4m dataset build"),
     (("stats", "pack", "--source", "x"), 1, "no such pieces in the pack"),
+    (("stats", "pack", "--plot", "x"), 2, "--plot x: neither .svg nor .png"),
     (("make", "scales", "--out", "songs"), 2, "songs: exists and is not empty; name a new folder with --out"),
     (("make", "songs", "--out", "x"), 2, "'songs' is not one of 'scales', 'eighth-notes'"),
     (("bild",), 2, "no such command: 'bild'; did you mean build?"),
@@ -115,6 +119,8 @@ def test_stats(m4m: Run, packed: Path, tmp_path: Path) -> None:
     picture = (tmp_path / "pack.svg").read_text()
     assert picture.startswith("<svg ")
     assert all(text in picture for text in ("pack: 11 pieces", "Bars of a piece", "3/4", "Notes by velocity"))
+    m4m("dataset", "stats", "pack", "--plot", "pack.png")
+    assert (tmp_path / "pack.png").read_bytes().startswith(b"\x89PNG")
     shown = m4m("dataset", "stats", "pack", "--split", "valid").stdout.decode().splitlines()
     assert [line.split()[0] for line in shown[:3]] == ["source/split", "songs/valid", "bars"]
     assert "metre        3/4 100%" in shown
@@ -141,3 +147,18 @@ def test_corpora_by_rule(m4m: Run, tmp_path: Path) -> None:
         assert pitches[0] == pitches[-1]
     build([tmp_path / "scales", tmp_path / "eighth-notes"], tmp_path / "pack", Plan(1))
     assert len(Pack(tmp_path / "pack")) == 48
+
+
+def test_help_of_each_part_shows_two_examples_and_loads_nothing_heavy(m4m: Run, tmp_path: Path) -> None:
+    for name, entry in COMMANDS["dataset"].parts.items():
+        done = m4m("dataset", name, "--help")
+        assert done.returncode == 0, done.stderr
+        assert f"Usage: m4m dataset {name} [OPTIONS]".encode() in done.stdout
+        assert done.stdout.count(f"  m4m dataset {name} ".encode()) >= 2
+        assert entry.summary.encode() in m4m("dataset", "--help").stdout
+    run = "import sys, m4mcli.cli as cli; cli.run(['dataset', 'filter', '-h'])"
+    program = f"{run}; print(sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment(), check=True)
+    assert b"'numpy'" not in done.stderr
+    assert b"dataset_stats" not in done.stderr
+    assert m4m("help", "dataset", "stats").stdout == m4m("dataset", "stats", "--help").stdout
