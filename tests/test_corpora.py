@@ -147,13 +147,19 @@ NOTE_ON_1, SET_40_ON_1 = b"\0\x91\x3c\x40\x60\x81\x3c\0", b"\0\xc1\x28"
         (midi(SET_40_ON_1 + NOTE_ON_1), True),
         (midi(b"", SET_40_ON_1 + NOTE_ON_1), True),
         (midi(SET_40_ON_1, NOTE_ON_1), False),  # the program is another track's
-        (midi(b"\0\xff\x03\x04H\xf6rn" + NOTE_ON_1), False),  # a name in Latin-1
-        (midi(NOTE_ON_1) + b"junk", False),
+        (midi(b"\0\x91\x3c\x40" + SET_40_ON_1 + b"\x60\x81\x3c\0"), False),  # it is set behind the note
+        (midi(b"\0\xff\x03\x04H\xf6rn" + NOTE_ON_1), True),
+        (midi(NOTE_ON_1) + b"junk", True),
+        (midi(NOTE_ON_1)[:-5], False),
         (b"{}", False),
     ],
 )
 def test_what_symusic_would_lose_is_read_with_care(data: bytes, through: bool) -> None:
-    assert (read_notes(data) is not None) == through
+    quick = read_notes(data)
+    assert (quick is not None) == through
+    if quick is not None:
+        careful = [track for track in read_score(data, "x").score.tracks if len(track.notes)]
+        assert [(t.name, t.program) for t in quick.tracks] == [(t.name, t.program) for t in careful]
 
 
 # Archives
