@@ -200,26 +200,26 @@ _m4m() {
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
     case "${COMP_WORDS[1]}" in
-        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        drumify) words="--kit --intensity --from-bar --to-bar --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
+        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        drumify) words="--kit --intensity --from-bar --to-bar --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        tokenize) words="--scheme --decode --jsonl --npz --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --npz --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
-        render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
-        play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;
+        render) words="--soundfont --bars --rate -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        play) words="--port --ports --soundfont --bars --no-progress -q --quiet -v --verbose -h --help" ;;
         pipe) words="-o --output -h --help" ;;
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
-        check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
-        train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
+        check) words="--fix --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
+        train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
-        dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
+        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
+        dataset) words="--out --glob --name --workers --timeout --json --no-progress -q --quiet -h --help" ;;
         doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from m4mcli.score.read import Reading
 
 EXAMPLES = ("m4m check songs/*.mid", "m4m check --fix odd.mid -o mended.mid")
+SHOWS_PROGRESS = True
 
 Fix = Annotated[bool, typer.Option("--fix", help="Write the music mended; what is odd is told on standard error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON: what is odd, or with --fix the music.")]
@@ -46,17 +47,17 @@ def check(
     if fix:
         status = _fix(Invocation("check", None, output, as_json=as_json, force=force, quiet=quiet), names, out_dir)
     else:
-        status = _report(names, as_json, as_lines, output)
+        status = _report(Invocation("check", output=output, quiet=quiet), names, as_json, as_lines)
     if status:
         raise typer.Exit(status)
 
 
-def _report(names: tuple[str, ...], as_json: bool, as_lines: bool, output: str) -> int:
+def _report(out: Invocation, names: tuple[str, ...], as_json: bool, as_lines: bool) -> int:
     """Write what is odd about each file; the exit status."""
     from m4mcli.progress import shown
 
     found, failed = [], False
-    with shown("files") as progress:
+    with shown("files", out.quiet) as progress:
         for done, name in enumerate(names or (None,), 1):
             run = Invocation("check", name, quiet=True)
             try:
@@ -68,7 +69,6 @@ def _report(names: tuple[str, ...], as_json: bool, as_lines: bool, output: str) 
                 failed = True
             if progress is not None:
                 progress(done, len(names) or 1)
-    out = Invocation("check", output=output)
     if as_json:
         out.write(json.dumps(found if len(names) > 1 else found[0], indent=2, ensure_ascii=False) + "\n")
     elif as_lines:

@@ -1,7 +1,6 @@
 """`m4m dataset`: folders of music packed for training."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ EXAMPLES = (
     "m4m dataset songs --out packs/songs",
     "m4m dataset scores asap --glob 'asap=**/midi_score.mid' --out packs/all",
 )
+SHOWS_PROGRESS = True
 
 Folders = Annotated[
     list[str], typer.Argument(metavar="DIR", show_default=False, help="Folders of music, each of them a source.")
@@ -104,7 +104,9 @@ def _items(folders: list[str], names: list[str], globs: list[str]) -> list["Item
 @contextmanager
 def _progress(total: int, *, shown: bool) -> Iterator["Report | None"]:
     """A bar on standard error while files are packed, where that is a terminal."""
-    if not (shown and sys.stderr is not None and sys.stderr.isatty()):
+    from m4mcli.progress import wanted
+
+    if not (shown and wanted()):
         yield None
         return
     from rich.console import Console

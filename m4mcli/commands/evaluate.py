@@ -30,6 +30,7 @@ EXAMPLES = (
     "m4m evaluate drumify --pack band --songs 20 --samples 4 --json -o figures.json",
     "m4m evaluate analyze --folder labelled --source nottingham",
 )
+SHOWS_PROGRESS = True
 
 TaskName = Annotated[
     Literal["harmonize", "melodize", "drumify", "accompany", "continue", "infill", "foundation", "analyze"],

@@ -44,6 +44,7 @@ EXAMPLES = (
     "m4m tokenize --scheme remi --jsonl songs/ > songs.jsonl",
     "m4m tokenize --scheme tsd --train-bpe 20000 songs/ -o bpe.json",
 )
+SHOWS_PROGRESS = True
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ MAX_QUARTERS = 40_000
 MAX_TPQ = 0x7FFF
 CHUNK_HEADER = 8
 AGAIN = "export it again from the program that made it"
+STDIN = "stdin"
+"""What standard input is called in messages."""
 
 Kind = Literal["midi", "json"]
 
@@ -88,6 +90,8 @@ def recognise(data: bytes, name: str) -> Kind:
     looks, hint = _looks_like(data)
     if SURE_START in data[:SOUGHT] and looks in (TEXT, UNKNOWN, ZEROS):
         return "midi"
+    if name == STDIN:
+        hint = hint.replace(" -c {name}", "").replace(" -dc {name}", " -d").replace("{name}", "-")
     raise M4mError(f"{name}: not a MIDI file ({looks})", hint.format(name=name))
 
 
