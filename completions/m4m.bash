@@ -160,6 +160,7 @@ _m4m() {
         pipe:-o|pipe:--output) _m4m_files; return ;;
         diff:--tolerance) :; return ;;
         diff:-o|diff:--output) _m4m_files; return ;;
+        check:--piece) :; return ;;
         check:-o|check:--output) _m4m_files; return ;;
         check:--out-dir) _m4m_folders; return ;;
         train:--pack) _m4m_folders; return ;;
@@ -215,7 +216,7 @@ _m4m() {
         play) words="--port --ports --soundfont --bars --no-progress -q --quiet -v --verbose -h --help" ;;
         pipe) words="-o --output -h --help" ;;
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
-        check) words="--fix --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
+        check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;

@@ -270,6 +270,7 @@ complete -c m4m -n '__fish_seen_subcommand_from diff' -s o -l output -r -d 'Writ
 complete -c m4m -n '__fish_seen_subcommand_from diff' -s q -l quiet -f -d 'Print no warnings.'
 complete -c m4m -n '__fish_seen_subcommand_from diff' -s h -l help -f -d 'Show this message and exit.'
 complete -c m4m -n '__fish_seen_subcommand_from check' -l fix -f -d 'Write the music mended; what is odd is told on standard error.'
+complete -c m4m -n '__fish_seen_subcommand_from check' -l piece -x -d 'With --fix: of a format 2 file the sequence N alone. [x>=1]'
 complete -c m4m -n '__fish_seen_subcommand_from check' -l json -f -d 'Write JSON: what is odd, or with --fix the music.'
 complete -c m4m -n '__fish_seen_subcommand_from check' -l jsonl -f -d 'Write what is odd as JSON, one file to a line.'
 complete -c m4m -n '__fish_seen_subcommand_from check' -s o -l output -r -d 'Write to FILE, not to standard output.'
