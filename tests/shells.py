@@ -12,6 +12,8 @@ COMPLETIONS = Path(__file__).parent.parent / "completions"
 CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>])|[\r\x07\x08]")
 PATIENCE_S = 30.0
 CLEAR = "\x15"
+PROMPT = "@@"
+"""What zsh shows when it has taken over the terminal: what is typed before, the system's line editor gets."""
 
 
 class Zsh:
@@ -25,7 +27,7 @@ class Zsh:
             settings = {"TERM": "dumb", "COLUMNS": "200", "LINES": "60", "LC_ALL": "C.UTF-8"}
             os.execvpe("zsh", ["zsh", "-f", "-i"], env | settings)  # noqa: S606
         self._write(
-            f"PS1=; RPS1=; unsetopt prompt_cr prompt_sp; fpath=({COMPLETIONS} $fpath); autoload -U compinit; "
+            f"PS1='{PROMPT}'; RPS1=; unsetopt prompt_cr prompt_sp; fpath=({COMPLETIONS} $fpath); autoload -U compinit; "
             "compinit -u -D; LISTMAX=10000; print -r -- 'rea''dy'\n"
         )
         self._until("ready")
@@ -44,14 +46,14 @@ class Zsh:
         """
         self._write(f"{line}\t")
         self._write(f"{CLEAR}print -r -- 'do''ne'\n")
-        return self._until("done").replace("print -r -- 'do''ne'", "")
+        return self._until("done").replace("print -r -- 'do''ne'", "").replace(PROMPT, "")
 
     def _write(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
     def _until(self, mark: str) -> str:
         seen = ""
-        while f"{mark}\n" not in seen:
+        while PROMPT not in seen.partition(f"{mark}\n")[2]:
             if not select.select([self._terminal], [], [], PATIENCE_S)[0]:
                 raise TimeoutError(f"zsh says {seen!r}")
             seen += CONTROL.sub("", os.read(self._terminal, 1 << 16).decode(errors="replace"))
