@@ -13,7 +13,7 @@ from typer.main import get_command
 from m4mcli import __version__
 from m4mcli.command_tree import SETTINGS, Entry, lazy_group, usage_message
 from m4mcli.errors import DONE, FAILED, INTERRUPTED, USAGE, M4mError
-from m4mcli.options import printable
+from m4mcli.options import tell
 
 COMMANDS = {
     "harmonize": Entry("m4mcli.commands.harmonize:harmonize", "Add chords to a melody."),
@@ -92,10 +92,20 @@ def _models() -> Iterator[str]:
 
 def main() -> None:
     """Run `m4m` with the arguments of this process and exit with its status."""
+    _hold_standard_descriptors()
     if hasattr(signal, "SIGPIPE"):
         # A reader that leaves early (`m4m ... | head -c1`) ends us silently, as it does any Unix filter.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(run(sys.argv[1:]))
+
+
+def _hold_standard_descriptors() -> None:
+    """Open what is closed of standard input, output and error, so that no file that is opened later takes its place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def run(arguments: list[str]) -> int:
@@ -150,7 +160,7 @@ def explain(error: BaseException, program: str = "m4m") -> tuple[int, str]:
 
 def _complain(line: str) -> None:
     """Write one line on standard error, and forget what standard output could not take."""
-    sys.stderr.write(printable(line) + "\n")
+    tell(line)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
