@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.score.excerpt import excerpt
-from m4mcli.score.score import CONTROL, Score, Tempo, TimeSignature, Track, notes_array
+from m4mcli.score.score import BEND, CONTROL, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 from m4mcli.sound.font import font_instruments
 from m4mcli.sound.font_file import read_font
@@ -205,6 +205,36 @@ def test_the_envelope_and_filter_of_a_font(tmp_path: Path) -> None:
     assert loudnesses["left"][1] == 0
     assert loudnesses["left"][0] > 0
     assert loudnesses["other keys"] == [0, 0]
+
+
+@pytest.mark.parametrize("plays", ["tone", "font"])
+def test_pitch_bends_are_heard(sine_font: Path, plays: str) -> None:
+    instrument = plain_instrument if plays == "tone" else font_instruments(sine_font)
+    low, up = (0, 480, 69, 100), (2880, 480, 69, 100)
+    bends = np.array([(960, 8191), (1440, 0), (2880, -8192)], BEND)
+    long = replace(track((0, 2880, 69, 100), up, program=73), bends=bends)
+    sound = heard(piece(long), instrument).mean(axis=1)
+    second = RATE
+    hears = [pitch_of(sound[int(at * second) : int((at + 0.4) * second)]) for at in (0.3, 1.05, 2.0, 3.05)]
+    assert hears == pytest.approx([440, 440 * 2 ** (2 / 12), 440, 440 * 2 ** (-2 / 12)], rel=0.01)
+    octave = np.array([(0, 101, 0), (0, 100, 0), (0, 6, 12)], CONTROL)
+    wide = heard(piece(replace(long, controls=octave)), instrument).mean(axis=1)
+    assert pitch_of(wide[int(1.05 * second) : int(1.45 * second)]) == pytest.approx(880, rel=0.01)
+    unbent = heard(piece(track(low)), instrument)
+    still = replace(track(low), bends=np.array([(5000, 8191)], BEND))
+    assert (heard(piece(still), instrument)[: len(unbent) // 2] == unbent[: len(unbent) // 2]).all()
+
+
+def test_a_compressed_font_is_named(m4m: Run, tmp_path: Path) -> None:
+    good = bytearray(font(SINE, (PERIOD, 11 * PERIOD), 69))
+    kind = good.index(b"shdr") + 8 + 44
+    assert good[kind] == 1
+    good[kind] = 0x11
+    (tmp_path / "small.sf3").write_bytes(good)
+    done = m4m("render", "--soundfont", "small.sf3", stdin=score_to_midi(piece(track((0, 480, 69, 100)))))
+    assert (done.returncode, done.stdout) == (1, b"")
+    told = b"m4m render: small.sf3: an .sf3 soundfont, whose samples are compressed; name an .sf2 file\n"
+    assert done.stderr == told
 
 
 def test_damaged_fonts_are_refused(tmp_path: Path) -> None:
