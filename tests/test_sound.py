@@ -2,12 +2,14 @@
 
 import os
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, environment
 from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
@@ -346,7 +348,14 @@ def get_devices(**_): return [{"name": n, "is_input": False, "is_output": True} 
 
 
 @posix
-def test_play_to_a_port(m4m: Run, tmp_path: Path) -> None:
+def test_play_to_a_port(tmp_path: Path) -> None:
+    def m4m(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+        # In an interpreter of its own: mido chooses its backend when it is imported.
+        command = [sys.executable, "-m", "m4mcli", *arguments]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, cwd=tmp_path, env=environment(**env), check=False
+        )
+
     (tmp_path / "fakeports.py").write_text(PORTS)
     env = {"PATH": str(tmp_path), "MIDO_BACKEND": "fakeports"}
     assert m4m("play", "--ports", **env).stdout == b"Through\nFLUID Synth\n"
