@@ -12,8 +12,9 @@ from m4mcli.generation.rules import Rules
 from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
 from m4mcli.tasks.melody_choice import count, resting
 
-ROUNDS, NEAR, MOST_LEAN = 5, 0.15, 8.0
-"""How often a lean is tried for another density, the octaves by which it may miss it, and the most nats it may have."""
+ROUNDS, PROBES, NEAR, MOST_LEAN = 5, 2, 0.15, 8.0
+"""How often a lean is tried for another density and with how many samples, the octaves by which it may miss it, and the
+most nats it may have."""
 
 MOST_RESTING = 0.1
 """Share of a melody in rests of more than two bars from which on it is not what was asked for."""
@@ -73,10 +74,10 @@ def paced_samples(
     quarters = float(request.begin[start:].sum()) / FRAMES_PER_QUARTER
     searching = density != 1
 
-    def round_of(number: int, lean: float) -> list[Sample]:
-        told, seed = within(progress, number, 1 + ROUNDS * searching), how.seed + (number << ROUND_SEED)
+    def round_of(number: int, lean: float, samples: int = how.best_of) -> list[Sample]:
+        told, seed = within(progress, number, 2 + ROUNDS * searching), how.seed + (number << ROUND_SEED)
         leaning = Paced(network, lean) if lean else network
-        return draw_samples(leaning, request, rules, replace(how, seed=seed), how.best_of, told)
+        return draw_samples(leaning, request, rules, replace(how, seed=seed), samples, told)
 
     pool, number = round_of(0, 0), 0
     while not (active := [s for s in pool if resting(s, request, start) <= MOST_RESTING]) and not searching:
@@ -92,13 +93,15 @@ def paced_samples(
     target = max(1.0, density * usual)
     bounds, lean = [-MOST_LEAN, MOST_LEAN], float(np.log(target / max(1.0, found)))
     for number in range(1, ROUNDS + 1):
-        made = round_of(number, lean)
+        made = round_of(number, lean, min(PROBES, how.best_of))
         pool += made
         median = float(np.median([count(s, start) for s in made]))
         if gap(median, target) <= NEAR:
             break
         bounds[int(median > target)] = lean
         lean = sum(bounds) / 2
+    if how.best_of > PROBES:
+        pool += round_of(ROUNDS + 1, lean)
     pool = [s for s in pool if resting(s, request, start) <= MOST_RESTING] or pool
     gaps = np.array([gap(count(s, start), target) for s in pool])
     return [s for s, far in zip(pool, gaps, strict=True) if far <= max(NEAR, gaps.min())]
