@@ -147,6 +147,7 @@ _m4m() {
         tokenize:--bpe) _m4m_files; return ;;
         tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        info:--workers) :; return ;;
         roll:--bars) :; return ;;
         roll:--new) :; return ;;
         roll:--width) :; return ;;
@@ -179,6 +180,8 @@ _m4m() {
         export-onnx:--recipe) _m4m_files; return ;;
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
+        evaluate:--against) _m4m_music; return ;;
+        evaluate:--plot) _m4m_files; return ;;
         evaluate:--pack) _m4m_folders; return ;;
         evaluate:--folder) _m4m_folders; return ;;
         evaluate:--source) :; return ;;
@@ -195,6 +198,7 @@ _m4m() {
         evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
+        evaluate:--workers) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
         dataset-build:--out) _m4m_folders; return ;;
         dataset-build:--glob) :; return ;;
@@ -227,14 +231,14 @@ _m4m() {
     case "$command" in
         harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        drumify) words="--kit --intensity --from-bar --to-bar --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        drumify) words="--kit --intensity --from-bar --to-bar --fills --no-fills --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force -q --quiet -v --verbose -h --help" ;;
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl -q --quiet -h --help" ;;
+        info) words="--json --jsonl --workers -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;
@@ -243,7 +247,7 @@ _m4m() {
         check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --workers --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset-build) words="--out --glob --name --layout --splits --workers --timeout --json -q --quiet -h --help" ;;
         dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json -q --quiet -h --help" ;;
         dataset-stats) words="--source --split --plot --json -h --help" ;;
@@ -271,7 +275,7 @@ _m4m() {
         check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
+        evaluate) _m4m_music ;;
         dataset-build) _m4m_folders ;;
         dataset-filter) _m4m_folders ;;
         dataset-stats) _m4m_folders ;;

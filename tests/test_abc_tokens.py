@@ -54,7 +54,7 @@ def pieces(draw: st.DrawFn) -> Score:
     return Score(TPQ, tuple(tracks), tuple(tempos), tuple(signatures), tuple(keys))
 
 
-def heard(score: Score) -> list[tuple[object, ...]]:
+def heard(score: Score) -> list[tuple[str, int, bool, list[tuple[int, ...]]]]:
     return [(t.name, t.program, t.is_drum, sorted(map(tuple, t.notes.tolist()))) for t in score.tracks]
 
 

@@ -16,8 +16,11 @@ PER_QUARTER = 24
 STEP = 3
 """Bars begin on 32nds."""
 
+TINY = 1e-6
+
 PLACES = np.array([0, 2, 3, 4, 6, 8, 9, 10, 12, 14, 15, 16, 18, 20, 21, 22, 24])
-NEAREST = (PLACES[1:] + PLACES[:-1]) / 2
+PLAIN = np.array([0, 6, 8, 12, 16, 18, 24])
+"""16ths and triplet 8ths: where notes end that end on none of the places, so that the text stays readable."""
 
 Units = NDArray[np.int64]
 
@@ -29,13 +32,14 @@ class Bars:
     edges: Units
     ticks: tuple[int, ...]
 
-    def placed(self, exact: NDArray[np.floating]) -> Units:
+    def placed(self, exact: NDArray[np.floating], places: Units = PLACES) -> Units:
         """The nearest places of the grid, counted from the beginning of the bar."""
         bar = np.clip(np.searchsorted(self.edges, exact, side="right") - 1, 0, len(self.edges) - 2)
         start, stop = self.edges[bar], self.edges[bar + 1]
         inside = np.maximum(exact - start, 0)
         quarter = np.floor(inside / PER_QUARTER)
-        place = PLACES[np.searchsorted(NEAREST, inside - PER_QUARTER * quarter, side="right")]
+        between = (places[1:] + places[:-1]) / 2
+        place = places[np.searchsorted(between, inside - PER_QUARTER * quarter, side="right")]
         found = start + (PER_QUARTER * quarter).astype(np.int64) + place
         return np.where(found >= stop - 1, stop, found)
 
@@ -57,7 +61,9 @@ def on_grid(bars: Bars, onset: Units, duration: Units, tpq: int) -> tuple[Units,
     begin, end = onset * scale, (onset + duration) * scale
     start, stop = bars.placed(begin), bars.placed(end)
     start = np.minimum(start, bars.edges[-1] - STEP)
+    plain = bars.placed(end, PLAIN)
+    stop = np.where((np.abs(stop - end) > TINY) & (plain - start >= 2), plain, stop)
     bar = np.searchsorted(bars.edges, start, side="right") - 1
     shortest = start + np.where((start - bars.edges[bar]) % STEP == 0, STEP, 2)
     stop = np.where(stop - start < 2, shortest, stop)
-    return start, stop, int(((np.abs(start - begin) > 1e-6) | (np.abs(stop - end) > 1e-6)).sum())
+    return start, stop, int(((np.abs(start - begin) > TINY) | (np.abs(stop - end) > TINY)).sum())

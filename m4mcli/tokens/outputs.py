@@ -58,7 +58,7 @@ class Texts(Lines):
 
 @contextmanager
 def opened_sink(path: str, kind: str) -> Iterator[Sink]:
-    """A sink for `lines`, `arrays`, `text` or one `whole` piece, that writes to the file `path`, for `-` to standard output.
+    """A sink for `lines`, `arrays`, `text` or one `whole` piece: the file `path`, for `-` standard output.
 
     A file appears when all is written, or not at all. Raises M4mError where it cannot be written.
     """
