@@ -277,6 +277,24 @@ def test_a_build_goes_on_where_it_stopped(
     assert files_of(tmp_path / "pack") == files_of(tmp_path / "whole")
 
 
+def test_a_build_that_was_stopped_while_it_settled_the_splits(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build([songs], tmp_path / "whole", Plan(1))
+    for place in ("settled", "about_groups"):
+        with monkeypatch.context() as patch:
+            patch.setattr(building, place, lambda *_: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                build([songs], tmp_path / place, Plan(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "put", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            build([songs], tmp_path / "put", Plan(1))
+    resumed = [build([songs], tmp_path / place, Plan(1)) for place in ("settled", "about_groups", "put")]
+    assert [built.resumed for built in resumed] == [72, 72, 0]
+    assert all(built.manifest == whole.manifest for built in resumed)
+
+
 def test_other_files_begin_anew(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "COMMIT_FILES", 8)
 

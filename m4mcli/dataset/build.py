@@ -70,15 +70,14 @@ def build_items(items: Sequence[Item], out: Path, plan: Plan, report: Report | N
     resumed = writer.done
     try:
         _pack(writer, items, plan, report)
-    except BaseException:
+        packed = bool(writer.rows["sketches"].rows)
+        manifest = _finish(writer, plan.shares) if packed else {}
+    finally:
         writer.abandon()
-        raise
-    if not writer.rows["sketches"].rows:
-        writer.abandon()
+    if not packed:
         first = read_lines(place / "refused.jsonl")[0]
         shutil.rmtree(place)
         raise M4mError(f"none of {len(items)} files can be packed", f"{first['name']}: {first['reason']}")
-    manifest = _finish(writer, plan.shares)
     told = tuple((line["name"], line["reason"]) for line in read_lines(place / "refused.jsonl"))
     put(place, out)
     return Built(manifest, told, resumed)
