@@ -15,6 +15,7 @@ EXAMPLES = (
     "m4m train harmonize-small --pack lead --out run --resume --max-minutes 60",
     "m4m train toy --set optimizer.lr=0.001 --print",
 )
+SHOWS_PROGRESS = True
 
 RecipeName = Annotated[
     str,
