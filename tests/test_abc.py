@@ -67,7 +67,7 @@ def test_a_tune_with_repeats_endings_and_chords() -> None:
         ("^F-|F F", "F#4 F4"),  # but a tie carries its pitch
         ("[C^Eg] c", "C4 F4 G5 C5"),
         ('"^slowly"C !trill!D +fermata+E ~F {ag}G vA uB (cd) .e', "C4 D4 E4 F4 G4 A4 B4 C5 D5 E5"),
-        ("C % a comment\nD \\\nE", "C4 D4 E4"),
+        ("C % a comment\nD \\\nE\nN:a note\n+:that goes on", "C4 D4 E4"),
         ("C2x2D2|Z|E", "C4 D4 E4"),
         ("[K:D]F C [K:Fm]E A", "F#4 C#4 D#4 G#4"),
         ("[K:Ador]F [K:A mixolydian]F [K:Bphr]F [K:none]F [K:Hp]F c", "F#4 F#4 F#4 F4 F#4 C#5"),

@@ -8,7 +8,7 @@ from m4mcli.evaluation.copying import COPIED
 from m4mcli.evaluation.corpora import COPIES, FIGURES, PAIRED, SECONDS, Copy, Corpus
 from m4mcli.evaluation.notes import Figures
 from m4mcli.evaluation.overlap import VECTORS, Likeness
-from m4mcli.evaluation.table import Estimate, estimate
+from m4mcli.evaluation.table import Estimate, cell, estimate
 
 SHOWN_RUNS = 3
 """How many of the longest shared runs the text lists."""
@@ -42,8 +42,8 @@ def as_text(found: Comparison, names: Sequence[str]) -> str:
     lines.append(["pieces", *counts, *(["", ""] if compared else [])])
     for name in names:
         likeness = found.likenesses.get(name)
-        cells = [_cell(means.get(name)) for means in columns]
-        if not any(cell != "-" for cell in cells) and likeness is None:
+        cells = [cell(means.get(name)) for means in columns]
+        if not any(text != "-" for text in cells) and likeness is None:
             continue
         alike = [f"{likeness.area:.3f}", f"{likeness.divergence:.3f}"] if likeness else ["-", "-"]
         lines.append([name, *cells, *(alike if compared else [])])
@@ -68,12 +68,6 @@ def told(copy: Copy) -> str:
     return (
         f"{copy.notes} notes of {copy.file} from bar {copy.bar} are in {copy.source} from bar {copy.source_bar}{moved}"
     )
-
-
-def _cell(value: Estimate | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value.mean:.3f}" + ("" if value.error is None else f"±{value.error:.3f}")
 
 
 def _paired(figures: Sequence[Figures]) -> dict[str, Estimate | None]:

@@ -70,7 +70,7 @@ def as_text(table: Table) -> str:
     lines = [["system", "songs", "empty", *columns]]
     for row in table.rows:
         cells = [row.system, str(row.songs), f"{row.empty}/{row.answers}"]
-        lines.append(cells + [_cell(row.figures.get(c)) for c in columns])
+        lines.append(cells + [cell(row.figures.get(c)) for c in columns])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = [table.title]
     for name, *cells in lines:
@@ -79,7 +79,8 @@ def as_text(table: Table) -> str:
     return "\n".join(text) + "\n"
 
 
-def _cell(value: Estimate | None) -> str:
+def cell(value: Estimate | None) -> str:
+    """A figure as the tables write it: mean, and its error where there is one; `-` without a value."""
     if value is None:
         return "-"
     return f"{value.mean:.3f}" + ("" if value.error is None else f"±{value.error:.3f}")

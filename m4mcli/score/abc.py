@@ -97,7 +97,7 @@ class _Tune:
             self._directive(line[2:].strip())
         elif re.match(r"[A-Za-z]:", line) and (self._key is None or line[0] in IN_BODY):
             self._field(line[0], line[2:].strip())
-        elif self._key is not None:
+        elif self._key is not None and not line.startswith("+:"):
             self._music(line)
 
     def ended(self) -> list[Voice]:

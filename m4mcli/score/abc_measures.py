@@ -163,6 +163,7 @@ class Voice:
         # A chord symbol or a tempo alone makes no measure: it goes with the next.
         if self._now is not None and self._now.length:
             self._now = None
+            self._tied = {line: tied for line, tied in self._tied.items() if line <= self._overlay}
             self._at, self._overlay, self._accidentals = Fraction(0), 0, {}
 
     def _line(self, line: Line) -> None:
