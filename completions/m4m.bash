@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe diff check train export-onnx evaluate dataset doctor completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe diff check train sample export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
     case "${COMP_WORDS[1]}:$before" in
@@ -168,6 +168,19 @@ _m4m() {
         train:--max-minutes) :; return ;;
         train:--device) _m4m_words "cpu cuda"; return ;;
         train:--workers) :; return ;;
+        sample:-n|sample:--count) :; return ;;
+        sample:--out-dir) _m4m_folders; return ;;
+        sample:--prompt) _m4m_files; return ;;
+        sample:--beats) :; return ;;
+        sample:--length) :; return ;;
+        sample:--seed) :; return ;;
+        sample:--temperature) :; return ;;
+        sample:--top-p) :; return ;;
+        sample:--top-k) :; return ;;
+        sample:--min-p) :; return ;;
+        sample:--device) _m4m_words "cpu cuda auto"; return ;;
+        sample:--threads) :; return ;;
+        sample:-o|sample:--output) _m4m_files; return ;;
         export-onnx:-o|export-onnx:--output) _m4m_folders; return ;;
         export-onnx:--pack) _m4m_folders; return ;;
         export-onnx:--card) _m4m_files; return ;;
@@ -217,6 +230,7 @@ _m4m() {
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
         check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
+        sample) words="-n --count --out-dir --prompt --beats --length --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json -f --force -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
@@ -242,6 +256,7 @@ _m4m() {
         diff) _m4m_music ;;
         check) _m4m_music ;;
         train) _m4m_files ;;
+        sample) : ;;
         export-onnx) : ;;
         evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
         dataset) _m4m_folders ;;
