@@ -82,7 +82,7 @@ class Batch:
 def check_folder(folder: str, files: Sequence[str]) -> None:
     """Raise M4mError where a folder for the results of files is none, or two results would have one name."""
     if Path(folder).exists() and not Path(folder).is_dir():
-        raise M4mError(f"{folder}: not a folder", "name another", USAGE)
+        raise M4mError(f"{folder}: not a folder", "name another")
     for name, times in Counter(map(stem, files)).items():
         if times > 1:
             raise M4mError(f"{times} files are called {name}", "their results would have one name", USAGE)

@@ -1,12 +1,12 @@
-"""What every test needs: m4m as users run it, in a process of its own, and small pieces of music."""
+"""What every test needs: m4m as users run it, in a process of its own, and the example pieces."""
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from preloaded import Preloaded
 
 import m4mcli
 
@@ -23,20 +23,20 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": package, "NO_COLOR": "1"} | changes
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """The process that every run of m4m is forked from."""
+    process = Preloaded(environment())
+    yield process
+    process.close()
+
+
 @pytest.fixture
-def m4m(tmp_path: Path) -> Run:
-    """Run `m4m` with arguments in an empty folder: `m4m("info", file, stdin=b"", env={...})`."""
+def m4m(tmp_path: Path, preloaded: Preloaded) -> Run:
+    """Run `m4m` with arguments in an empty folder: `m4m("info", file, stdin=b"", M4M_CACHE="...")`."""
 
     def run(*arguments: str | Path, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, "-m", "m4mcli", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            cwd=tmp_path,
-            env=environment(**env),
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        return preloaded.run([*map(str, arguments)], stdin, tmp_path, environment(**env), TIMEOUT_S)
 
     return run
 

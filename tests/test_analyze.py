@@ -168,7 +168,6 @@ def test_a_folder_of_results(m4m: Run, tmp_path: Path) -> None:
         ("--midi", "a.mid", "b.mid"),
         ("--out-dir", "x", "-o", "y", "a.mid"),
         ("--lab", "x", "a.mid", "sub/a.mid"),
-        ("--lab", "a.mid", "a.mid"),
         ("--midi", "--out-dir", ".", "a.mid"),
     ],
 )
@@ -180,6 +179,16 @@ def test_wrong_usage(m4m: Run, tmp_path: Path, arguments: tuple[str, ...]) -> No
     assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "a.mid").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.mid"]
+
+
+@pytest.mark.parametrize("option", ["--lab", "--out-dir"])
+def test_a_file_where_a_folder_is_wanted(m4m: Run, tmp_path: Path, option: str) -> None:
+    before = score_to_midi(SONG)
+    (tmp_path / "a.mid").write_bytes(before)
+    done = m4m("analyze", option, "a.mid", "a.mid")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"a.mid: not a folder" in done.stderr
+    assert (tmp_path / "a.mid").read_bytes() == before
 
 
 # Other forms

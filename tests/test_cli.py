@@ -72,6 +72,17 @@ def test_help_of_a_command_imports_that_one_and_nothing_heavy(tmp_path: Path, na
     assert commands == [COMMANDS[name].target.partition(":")[0]]
 
 
+def test_nothing_is_kept_or_sent_of_what_was_done(tmp_path: Path, examples: Path) -> None:
+    # ONNX Runtime's builds have telemetry, which begins with a file of its own below the home folder.
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {k: v for k, v in environment(HOME=str(home)).items() if not k.startswith(("XDG_", "ORT_"))}
+    command = [sys.executable, "-m", "m4mcli", "harmonize", "--best-of", "1", str(examples / "greensleeves.mid")]
+    done = subprocess.run(command, capture_output=True, env=kept, cwd=tmp_path, check=True)
+    assert done.stdout.startswith(b"MThd")
+    assert list(tmp_path.rglob("*")) == [home]
+
+
 USAGE_ERRORS = [
     (("quantise",), "m4m: no such command: 'quantise'; did you mean quantize?"),
     (("xyzzy",), "m4m: no such command: 'xyzzy'; m4m --help lists the commands"),

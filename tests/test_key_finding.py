@@ -9,14 +9,15 @@ from labelled_songs import labelled_song
 from m4mcli.analysis.beat_grid import grid_of
 from m4mcli.analysis.chord_recognition import recognize_chords
 from m4mcli.analysis.key_features import PICTURES, SCALARS, STREAMS, bar_streams, key_pictures
-from m4mcli.analysis.key_finding import Tonality, find_keys, whole_pictures
+from m4mcli.analysis.key_finding import Tonality, find_keys, top_line, whole_pictures
 from m4mcli.evaluation.analyze_baselines import krumhansl_kessler, temperley
 from m4mcli.manual.examples import greensleeves, ode_to_joy
 from m4mcli.score.score import KeySignature, Score, Track, notes_array
 
 
 def tonality(score: Score) -> Tonality:
-    return find_keys(score, recognize_chords(score, grid_of(score)))
+    grid = grid_of(score)
+    return find_keys(score, grid, recognize_chords(score, grid))
 
 
 def moved(score: Score, semitones: int) -> Score:
@@ -78,6 +79,15 @@ def test_nothing_to_find() -> None:
         assert tonality(score) == Tonality(None, 0.0, ())
         assert krumhansl_kessler(score) is None
         assert temperley(score) is None
+
+
+def test_the_top_line_is_the_highest_note_of_each_onset() -> None:
+    chords = Track(notes=notes_array([(0, 96, 60, 80), (0, 96, 64, 80), (96, 96, 62, 80)]))
+    melody = Track(notes=notes_array([(0, 48, 72, 80), (48, 48, 71, 80)]))
+    drums = Track(is_drum=True, notes=notes_array([(12, 12, 90, 80)]))
+    (line,) = top_line(Score(96, (chords, melody, drums))).tracks
+    assert line.notes["onset"].tolist() == [0, 48, 96]
+    assert line.notes["pitch"].tolist() == [72, 71, 62]
 
 
 def test_one_note_is_enough_for_a_guess() -> None:

@@ -1,21 +1,23 @@
 """The key of a piece and its modulations, from notes alone: key signatures are not read.
 
 Bars are scored for the 24 keys and settled over the piece, as chords are; the piece's own key is told from the whole,
-its first and its last bar and its local keys.
+its first and its last bar and its local keys: once from all notes, once from the top line alone, and the two opinions
+are averaged. A chord foreign to the key, or an accompaniment that dwells off the tonic, misleads the first alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from m4mcli.analysis.beat_grid import BeatGrid
 from m4mcli.analysis.chain import marginals, steadiest
-from m4mcli.analysis.chord_recognition import Harmony
+from m4mcli.analysis.chord_recognition import Harmony, recognize_chords
 from m4mcli.analysis.key_features import STREAMS, bar_streams, key_pictures
 from m4mcli.analysis.rotating_network import RotatingNetwork
 from m4mcli.models.registry import find_model, read_arrays
-from m4mcli.score.score import Score
+from m4mcli.score.score import Score, Track
 
 Array = NDArray[np.float32]
 
@@ -75,18 +77,16 @@ def shipped_model() -> KeyModel:
     return KeyModel(RotatingNetwork.of(weights, "local_"), whole, np.asarray(weights["moves"], np.float32))
 
 
-def find_keys(score: Score, harmony: Harmony, model: KeyModel | None = None) -> Tonality:
-    """The key of a piece and its modulations from its notes and the chords that were recognized in it."""
+def find_keys(score: Score, grid: BeatGrid, harmony: Harmony, model: KeyModel | None = None) -> Tonality:
+    """The key of a piece and its modulations from its notes and the chords that were recognized on its beats."""
     units = harmony.units
     if not len(units) or all(t.is_drum or not len(t.notes) for t in score.tracks):
         return Tonality(None, 0.0, ())
     model = model or shipped_model()
-    streams, length = bar_streams(score, units, harmony.probabilities)
-    local = local_probabilities(model, streams, length)
-    seen = whole_pictures(streams, length, local)
-    answers = np.mean([network.answers(*seen)[0].T.ravel().astype(np.float64) for network in model.whole], axis=0)
-    odds = np.exp(answers - answers.max())
-    odds /= odds.sum()
+    odds, local = _opinion(model, score, harmony)
+    top = top_line(score)
+    if top.note_count < sum(len(t.notes) for t in score.tracks if not t.is_drum):
+        odds = (odds + _opinion(model, top, recognize_chords(top, grid))[0]) / 2
     best = int(odds.argmax())
     path = steadiest(local, TOLL)
     ticks = np.append(units.ticks[:-1][np.diff(units.bar, prepend=-1) > 0], units.ticks[-1])
@@ -96,6 +96,24 @@ def find_keys(score: Score, harmony: Harmony, model: KeyModel | None = None) -> 
         for a, b in pairwise(edges.tolist())
     )
     return Tonality((best % 12, best >= 12), float(odds[best]), spans)
+
+
+def top_line(score: Score) -> Score:
+    """The highest of the notes that begin at each tick, drums left out, as the only track of the piece."""
+    notes = np.concatenate([t.notes for t in score.tracks if not t.is_drum])
+    notes = notes[np.lexsort((-notes["pitch"], notes["onset"]))]
+    line = notes[np.diff(notes["onset"], prepend=-1) > 0]
+    return replace(score, tracks=(Track(notes=line),))
+
+
+def _opinion(model: KeyModel, score: Score, harmony: Harmony) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The probability of each key for the whole piece (KEYS,) and in each bar (bars, KEYS)."""
+    streams, length = bar_streams(score, harmony.units, harmony.probabilities)
+    local = local_probabilities(model, streams, length)
+    seen = whole_pictures(streams, length, local)
+    answers = np.mean([network.answers(*seen)[0].T.ravel().astype(np.float64) for network in model.whole], axis=0)
+    odds = np.exp(answers - answers.max())
+    return odds / odds.sum(), local
 
 
 def local_probabilities(model: KeyModel, streams: Array, length: Array) -> NDArray[np.float64]:

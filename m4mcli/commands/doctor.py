@@ -97,14 +97,13 @@ def _models(problems: list[str]) -> list[dict[str, Any]]:
 
 def _runtime(models: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
     """The execution providers that ONNX Runtime offers, and those that sessions on each device really got."""
-    from m4mcli.models.session import open_session
+    from m4mcli.models.session import import_runtime, open_session
 
     try:
-        import onnxruntime
+        offered = list(import_runtime().get_available_providers())
     except ImportError as error:
         problems.append(f"onnxruntime cannot be loaded: {error}")
         return {}
-    offered = list(onnxruntime.get_available_providers())
     graph = next((Path(m["path"]) / "note_step.onnx" for m in models if m["whole"]), None)
     got: dict[str, str | None] = {"cpu": None, "auto": None}
     if graph is not None:

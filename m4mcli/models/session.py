@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -17,10 +18,20 @@ ENCODED = ("aligned", "cross")
 """Forms of alignment in which a graph of its own reads the reference."""
 
 
+def import_runtime() -> Any:
+    """The module onnxruntime, told to send nothing: its builds report their use to Microsoft unless this is set.
+
+    Source: ONNX Runtime's Privacy.md, "Disabling Telemetry"; it is read at import.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
 def open_session(path: Path, device: Device, threads: int) -> Any:
     """An InferenceSession that really runs on the device. Raises M4mError where the file or device is not usable."""
-    import onnxruntime as ort
-
+    ort = import_runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

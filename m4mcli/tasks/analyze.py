@@ -63,7 +63,7 @@ def analyze(score: Score, grid: BeatGrid | None = None) -> Analysis:
     """
     grid = grid or grid_of(score)
     harmony = recognize_chords(score, grid)
-    return Analysis(score, grid, harmony.chords, find_keys(score, harmony))
+    return Analysis(score, grid, harmony.chords, find_keys(score, grid, harmony))
 
 
 def analysis_form(analysis: Analysis, parts: tuple[str, ...] = PARTS) -> dict[str, Any]:

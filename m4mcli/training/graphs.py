@@ -15,6 +15,7 @@ from onnx import TensorProto, external_data_helper, numpy_helper
 from torch import Tensor, nn
 
 from m4mcli.frames.harmony import FEATURES
+from m4mcli.models.session import import_runtime
 from m4mcli.networks.adapter import Lora, tensor_names
 from m4mcli.networks.config import FoundationConfig
 from m4mcli.networks.foundation import Foundation
@@ -163,6 +164,7 @@ def traced(graph: Graph) -> onnx.ModelProto:
 
 def quantised(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model with its weight MatMuls in 8 bits: blocks of 32, symmetric, integer arithmetic."""
+    import_runtime()
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     quantizer = MatMulNBitsQuantizer(model, block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
