@@ -5,7 +5,7 @@ _m4m_folders() { _m4m_paths -d; }
 _m4m_files() { _m4m_paths -f; }
 _m4m_music() {
     _m4m_paths -d
-    local suffix; for suffix in mid midi kar rmi json; do _m4m_paths -f -X "!*.$suffix"; done
+    local suffix; for suffix in mid midi kar rmi json abc; do _m4m_paths -f -X "!*.$suffix"; done
 }
 _m4m() {
     local cur="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words=""
@@ -132,7 +132,7 @@ _m4m() {
         quantize:--ends) _m4m_words "grid keep length"; return ;;
         quantize:--beats) _m4m_words "auto file track"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
-        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt"; return ;;
+        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt abc"; return ;;
         tokenize:--config) _m4m_files; return ;;
         tokenize:--resolution) :; return ;;
         tokenize:--velocities) :; return ;;
@@ -221,7 +221,7 @@ _m4m() {
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        tokenize) words="--scheme --decode --jsonl --npz --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;

@@ -23,7 +23,7 @@ COLUMNS = ("track", "name", "instrument", "notes", "range")
 def info(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON; - is standard input."),
+        typer.Argument(metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC; - is standard input."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write JSON: one object, or an array for several files.")

@@ -1,8 +1,8 @@
 """The one door in: bytes from a file or stdin become a `Score`, whatever they are and however odd.
 
-MIDI, MIDI in a RIFF wrapper and m4m JSON are told apart by content, never by name. The same bytes give the same
-result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it cannot read it
-refuses in one line.
+MIDI, MIDI in a RIFF wrapper, m4m JSON and ABC notation are told apart by content, never by name. The same bytes give
+the same result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it
+cannot read it refuses in one line.
 """
 
 import os
@@ -23,7 +23,7 @@ from m4mcli.score.container import (
     recognise,
 )
 from m4mcli.score.json_form import score_from_json
-from m4mcli.score.midi_form import score_from_events
+from m4mcli.score.midi_form import decode_text, score_from_events
 from m4mcli.score.score import Score
 from m4mcli.score.walk import MAX_EVENTS, DamagedTrackError, Events, walk_track
 
@@ -44,12 +44,12 @@ class BinarySource(Protocol):
 class Reading:
     """What came in: the piece, its kind, the warnings, and the mended MIDI bytes that lossless writing starts from.
 
-    `midi` is None for JSON. It holds every event that came in; a file without fault is byte for byte as it was.
+    `midi` is None for JSON and ABC. It holds every event that came in; a file without fault is byte for byte as it was.
     """
 
     score: Score
     midi: bytes | None
-    kind: Literal["midi", "json"]
+    kind: Literal["midi", "json", "abc"]
     warnings: tuple[str, ...]
 
 
@@ -101,11 +101,12 @@ def read_score(data: bytes, name: str) -> Reading:
     """The piece in `data`; `name` is used in messages.
 
     Bounds: 40,000 quarter notes, 1,000,000 notes, 1,024 tracks, 4,000,000 events. A piece without notes is read like
-    any other. Raises M4mError for what is neither MIDI nor m4m JSON, is damaged, or goes beyond the bounds.
+    any other. Raises M4mError for what is neither MIDI nor m4m JSON nor ABC, is damaged, or goes beyond the bounds.
     """
-    if recognise(data, name) == "json":
+    kind = recognise(data, name)
+    if kind != "midi":
         try:
-            return Reading(score_from_json(data.decode("utf-8-sig")), None, "json", ())
+            return _read_abc(data) if kind == "abc" else _read_json(data)
         except UnicodeDecodeError as error:
             raise M4mError(f"{name}: JSON that is not UTF-8 (byte {error.start})", AGAIN) from error
         except M4mError as error:
@@ -116,6 +117,17 @@ def read_score(data: bytes, name: str) -> Reading:
     mended = container.with_tracks(tuple(track.chunk for track in tracks))
     warnings = [*container.warnings, *(w for track in tracks for w in track.warnings), *oddities]
     return Reading(score, mended.to_bytes(), "midi", _folded(warnings))
+
+
+def _read_json(data: bytes) -> Reading:
+    return Reading(score_from_json(data.decode("utf-8-sig")), None, "json", ())
+
+
+def _read_abc(data: bytes) -> Reading:
+    from m4mcli.score.abc import read_tune
+
+    score, warnings = read_tune(decode_text(data))
+    return Reading(score, None, "abc", warnings)
 
 
 def walk_container(container: Container, name: str) -> list[Events]:
