@@ -16,7 +16,12 @@ _m4m() {
         _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe diff check train sample export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
-    case "${COMP_WORDS[1]}:$before" in
+    local command="${COMP_WORDS[1]}"
+    case "$command" in
+        dataset) if ((COMP_CWORD == 2)); then _m4m_words "build filter stats make --help"; return; fi
+            command="$command-${COMP_WORDS[2]}" ;;
+    esac
+    case "$command:$before" in
         harmonize:--melody) :; return ;;
         harmonize:--chords) :; return ;;
         harmonize:--key) :; return ;;
@@ -204,15 +209,35 @@ _m4m() {
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
-        dataset:--out) _m4m_folders; return ;;
-        dataset:--glob) :; return ;;
-        dataset:--name) :; return ;;
-        dataset:--workers) :; return ;;
-        dataset:--timeout) :; return ;;
+        dataset-build:--out) _m4m_folders; return ;;
+        dataset-build:--glob) :; return ;;
+        dataset-build:--name) :; return ;;
+        dataset-build:--layout) :; return ;;
+        dataset-build:--splits) :; return ;;
+        dataset-build:--workers) :; return ;;
+        dataset-build:--timeout) :; return ;;
+        dataset-filter:--out) _m4m_folders; return ;;
+        dataset-filter:--bars) :; return ;;
+        dataset-filter:--notes) :; return ;;
+        dataset-filter:--seconds) :; return ;;
+        dataset-filter:--on-grid) :; return ;;
+        dataset-filter:--programs) :; return ;;
+        dataset-filter:--having) :; return ;;
+        dataset-filter:--key) :; return ;;
+        dataset-filter:--metre) :; return ;;
+        dataset-filter:--source) :; return ;;
+        dataset-filter:--split) :; return ;;
+        dataset-stats:--source) :; return ;;
+        dataset-stats:--split) :; return ;;
+        dataset-stats:--plot) _m4m_files; return ;;
+        dataset-make:--out) _m4m_folders; return ;;
+        dataset-make:--count) :; return ;;
+        dataset-make:--bars) :; return ;;
+        dataset-make:--seed) :; return ;;
         doctor:-o|doctor:--output) _m4m_files; return ;;
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
-    case "${COMP_WORDS[1]}" in
+    case "$command" in
         harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         drumify) words="--kit --intensity --from-bar --to-bar --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
@@ -233,12 +258,15 @@ _m4m() {
         sample) words="-n --count --out-dir --prompt --beats --length --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json -f --force -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
-        dataset) words="--out --glob --name --workers --timeout --json -q --quiet -h --help" ;;
+        dataset-build) words="--out --glob --name --layout --splits --workers --timeout --json -q --quiet -h --help" ;;
+        dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json -q --quiet -h --help" ;;
+        dataset-stats) words="--source --split --plot --json -h --help" ;;
+        dataset-make) words="--out --count --bars --seed -h --help" ;;
         doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
-    case "${COMP_WORDS[1]}" in
+    case "$command" in
         harmonize) _m4m_music ;;
         melodize) _m4m_music ;;
         drumify) _m4m_music ;;
@@ -259,7 +287,10 @@ _m4m() {
         sample) : ;;
         export-onnx) : ;;
         evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
-        dataset) _m4m_folders ;;
+        dataset-build) _m4m_folders ;;
+        dataset-filter) _m4m_folders ;;
+        dataset-stats) _m4m_folders ;;
+        dataset-make) _m4m_words "scales eighth-notes" ;;
         doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;
     esac

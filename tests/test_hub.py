@@ -216,7 +216,7 @@ def test_folders_without_music_are_said(tmp_path: Path, scales: Path) -> None:
 
     (tmp_path / "empty").mkdir()
     recipe = read_recipe(find_recipe("multihead"))
-    with pytest.raises(M4mError, match=r"no files like \*\*/\*\.mid"):
+    with pytest.raises(M4mError, match="empty: no music"):
         train(recipe, tmp_path / "empty", tmp_path / "run")
     sources = 'data.mix=[{make = "melody", sources = {other = 1.0}}]'
     with pytest.raises(M4mError, match="holds none of other; it holds scales"):

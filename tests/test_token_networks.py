@@ -54,7 +54,6 @@ def count(recipe: Recipe) -> float:
 @pytest.mark.parametrize(
     ("name", "settings", "millions"),
     [
-        ("folk-rnn", (), 5.64),
         ("gpt2-remi", (), 3.8),
         ("gpt2-remi", ("network.width=600", "network.heads=12", "network.layers=12"), 53.4),
         ("mmt-1m", (), 1.07),
@@ -71,6 +70,12 @@ def count(recipe: Recipe) -> float:
 def test_a_network_has_the_published_size(name: str, settings: tuple[str, ...], millions: float) -> None:
     recipe = read_recipe(SHIPPED / f"{name}.toml", settings)
     assert count(recipe) == pytest.approx(millions, rel=0.01)
+
+
+def test_folk_rnn_has_the_published_size_with_its_symbols() -> None:
+    config = TOKEN_RECIPES["folk-rnn"].network
+    assert isinstance(config, RecurrentConfig)
+    assert sum(p.numel() for p in token_network(config, (137,)).parameters()) / 1e6 == pytest.approx(5.64, rel=0.01)
 
 
 def test_the_structured_vocabulary_has_the_published_size() -> None:

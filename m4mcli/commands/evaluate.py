@@ -38,7 +38,10 @@ TaskName = Annotated[
 PackFolder = Annotated[
     str | None,
     typer.Option(
-        "--pack", metavar="DIR", show_default=False, help="The pack of pieces to measure on, as m4m dataset makes it."
+        "--pack",
+        metavar="DIR",
+        show_default=False,
+        help="The pack of pieces to measure on, of m4m dataset build.",
     ),
 ]
 LabelledFolder = Annotated[

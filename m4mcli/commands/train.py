@@ -23,7 +23,12 @@ RecipeName = Annotated[
 ]
 PackFolder = Annotated[
     str | None,
-    typer.Option("--pack", metavar="DIR", show_default=False, help="The pack to train on, as m4m dataset makes it; for tokens also a folder of music."),
+    typer.Option(
+        "--pack",
+        metavar="DIR",
+        show_default=False,
+        help="The pack to train on, of m4m dataset build; for tokens also a folder of music.",
+    ),
 ]
 RunFolder = Annotated[
     str | None,

@@ -5,7 +5,7 @@ files there are the current ones (status 1 if not).
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from m4mcli.cli import COMMANDS
@@ -18,13 +18,18 @@ MUSIC_SUFFIXES = ("mid", "midi", "kar", "rmi", "json", "abc")
 
 def bash(commands: Sequence[Page]) -> str:
     """The completion script for bash 3.2 and later."""
-    values, flags, operands = [], [], []
+    values, flags, operands, groups = [], [], [], []
     for page in commands:
-        flags.append(f'        {page.name}) words="{" ".join(f for o in page.options for f in o.flags)}" ;;')
-        operands.append(f"        {page.name}) {_bash_operand(page)} ;;")
+        if page.parts:
+            parts = " ".join(part.name for part in page.parts)
+            groups.append(f'        {page.name}) if ((COMP_CWORD == 2)); then _m4m_words "{parts} --help"; return; fi')
+            groups.append('            command="$command-${COMP_WORDS[2]}" ;;')
+    for name, page in _leaves(commands):
+        flags.append(f'        {name}) words="{" ".join(f for o in page.options for f in o.flags)}" ;;')
+        operands.append(f"        {name}) {_bash_operand(page)} ;;")
         for option in page.options:
             if option.metavar:
-                pattern = "|".join(f"{page.name}:{flag}" for flag in option.flags)
+                pattern = "|".join(f"{name}:{flag}" for flag in option.flags)
                 values.append(f"        {pattern}) {_bash_value(option)}; return ;;")
     return "\n".join(
         [
@@ -46,14 +51,16 @@ def bash(commands: Sequence[Page]) -> str:
             f'        _m4m_words "{" ".join(page.name for page in commands)} help --help --version"',
             "        return",
             "    fi",
-            '    case "${COMP_WORDS[1]}:$before" in',
+            '    local command="${COMP_WORDS[1]}"',
+            *(['    case "$command" in', *groups, "    esac"] if groups else []),
+            '    case "$command:$before" in',
             *values,
             "    esac",
-            '    case "${COMP_WORDS[1]}" in',
+            '    case "$command" in',
             *flags,
             "    esac",
             '    if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi',
-            '    case "${COMP_WORDS[1]}" in',
+            '    case "$command" in',
             *operands,
             "    esac",
             "}",
@@ -61,6 +68,12 @@ def bash(commands: Sequence[Page]) -> str:
             "",
         ]
     )
+
+
+def _leaves(commands: Sequence[Page]) -> Iterator[tuple[str, Page]]:
+    """The commands and the parts of groups, the latter as `group-part`."""
+    for page in commands:
+        yield from ((f"{page.name}-{part.name}", part) for part in page.parts) if page.parts else [(page.name, page)]
 
 
 def _bash_value(parameter: Parameter) -> str:
@@ -95,12 +108,25 @@ def zsh(commands: Sequence[Page]) -> str:
         "        case $words[1] in",
     ]
     for page in commands:
-        lines.append(f"        {page.name})")
-        specs = [spec for option in page.options for spec in _zsh_option(option)]
-        specs += [_zsh_quoted(f"*:{page.operands[-1].name}:{_zsh_value(page.operands[-1])}")] if page.operands else []
-        lines += ["            _arguments \\", *(f"                {spec} \\" for spec in specs[:-1])]
-        lines.append(f"                {specs[-1]} ;;")
+        lines += [f"        {page.name})", *(_zsh_group(page) if page.parts else _zsh_arguments(page))]
     return "\n".join([*lines, "        esac ;;", "    esac", "}", '_m4m "$@"', ""])
+
+
+def _zsh_arguments(page: Page) -> list[str]:
+    specs = [spec for option in page.options for spec in _zsh_option(option)]
+    specs += [_zsh_quoted(f"*:{page.operands[-1].name}:{_zsh_value(page.operands[-1])}")] if page.operands else []
+    lines = ["            _arguments \\", *(f"                {spec} \\" for spec in specs[:-1])]
+    return [*lines, f"                {specs[-1]} ;;"]
+
+
+def _zsh_group(page: Page) -> list[str]:
+    """The parts of a group, then the options of the part that stands there."""
+    lines = ["            commands=(", *(f"                {_zsh_quoted(f'{p.name}:{p.summary}')}" for p in page.parts)]
+    lines += ["            )", "            if ((CURRENT == 2)); then _describe command commands; return; fi"]
+    lines += ["            shift words; ((CURRENT--))", "            case $words[1] in"]
+    for part in page.parts:
+        lines += [f"            {part.name})", *(f"    {line}" for line in _zsh_arguments(part))]
+    return [*lines, "            esac ;;"]
 
 
 def _zsh_quoted(text: str) -> str:
@@ -130,14 +156,24 @@ def fish(commands: Sequence[Page]) -> str:
         *(f"{subcommand} -a {page.name} -d {_fish_quoted(page.summary)}" for page in commands),
     ]
     for page in commands:
-        here = f"complete -c m4m -n '__fish_seen_subcommand_from {page.name}'"
-        if page.operands and (value := _fish_value(page.operands[-1])):
-            lines.append(f"{here} {value.replace('-x', '-f')}")
-        for option in page.options:
-            names = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)
-            value = (_fish_value(option) or "-r") if option.metavar else "-f"
-            lines.append(f"{here} {names} {value} -d {_fish_quoted(option.help)}")
+        here = f"__fish_seen_subcommand_from {page.name}"
+        names = " ".join(part.name for part in page.parts)
+        before = f"complete -c m4m -n '{here}; and not __fish_seen_subcommand_from {names}' -f"
+        lines += [f"{before} -a {part.name} -d {_fish_quoted(part.summary)}" for part in page.parts]
+        for part in page.parts or (page,):
+            lines += _fish_options(part, f"{here}; and __fish_seen_subcommand_from {part.name}" if page.parts else here)
     return "\n".join([*lines, ""])
+
+
+def _fish_options(page: Page, condition: str) -> list[str]:
+    here, lines = f"complete -c m4m -n '{condition}'", []
+    if page.operands and (value := _fish_value(page.operands[-1])):
+        lines.append(f"{here} {value.replace('-x', '-f')}")
+    for option in page.options:
+        names = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)
+        value = (_fish_value(option) or "-r") if option.metavar else "-f"
+        lines.append(f"{here} {names} {value} -d {_fish_quoted(option.help)}")
+    return lines
 
 
 def _fish_quoted(text: str) -> str:

@@ -1,8 +1,11 @@
 """A faster door for whole corpora: sound MIDI files through symusic.
 
-Only what is sound goes through it; for anything else `read_quickly` says None, and `m4mcli.score.read` has the word.
+Only what is sound goes through it; for anything else `read_quickly` and `read_notes` say None, and `m4mcli.score.read`
+has the word.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +13,17 @@ from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS, MAX_TRACKS, open_container
-from m4mcli.score.score import BEND, CONTROL, NOTE, KeySignature, Score, Tempo, TimeSignature, Track
+from m4mcli.score.score import BEND, CONTROL, DRUM_CHANNEL, NOTE, KeySignature, Score, Tempo, TimeSignature, Track
 
 NOTE_COLUMNS = {"onset": "time", "duration": "duration", "pitch": "pitch", "velocity": "velocity"}
 CONTROL_COLUMNS = {"tick": "time", "number": "number", "value": "value"}
 BEND_COLUMNS = {"tick": "time", "value": "value"}
 DENOMINATORS = {1 << power for power in range(7)}
+LOST = "\N{REPLACEMENT CHARACTER}"
+"""What stands in a name for bytes that are not UTF-8."""
+
+HEAD_EVENTS = 256
+"""Events among which a track's first note is sought."""
 
 
 def read_quickly(data: bytes) -> Score | None:
@@ -24,41 +32,120 @@ def read_quickly(data: bytes) -> Score | None:
     Notes go by onset, those of one onset in the order of the file (`read_score`: by pitch), as MidiTok sees them. A
     note that does not end is left out.
     """
+    opened = _opened(data)
+    score = None if opened is None else _whole(opened[1])
+    return score if score is not None and _in_bounds(score, shortest=1) else None
+
+
+def read_notes(data: bytes) -> Score | None:
+    """The notes, tempi and signatures of a MIDI file, without controllers, bends and words, for corpora.
+
+    The notes are those of `read_score`, but that those which never end are left out. None as for `read_quickly`, and
+    where symusic would lose what `read_score` finds: names in Latin-1, programs that another track sets.
+    """
+    opened = _opened(data)
+    if opened is None:
+        return None
+    chunks, source = opened
+    score = _whole(source, notes_alone=True)
+    if score is None or not _in_bounds(score, shortest=0) or any(LOST in track.name for track in score.tracks):
+        return None
+    silent_about_it = any(not t.program and not t.is_drum and len(t.notes) for t in score.tracks)
+    return None if silent_about_it and programs_cross(chunks) else score
+
+
+def programs_cross(chunks: Sequence[bytes]) -> bool:
+    """Whether it may be that a track plays with a program that another one sets, by how each of them begins."""
+    heads = [head(chunk) for chunk in chunks]
+    setting = [channels for channels, _ in heads]
+    return any(
+        note not in (None, DRUM_CHANNEL, *own) and any(note in other for j, other in enumerate(setting) if j != i)
+        for i, (own, note) in enumerate(heads)
+    )
+
+
+def head(chunk: bytes) -> tuple[frozenset[int], int | None]:
+    """The channels whose program a track makes other than 0 before its first note, and the channel of that note.
+
+    None for a track without notes; one that does not play within HEAD_EVENTS is taken to set all channels.
+    """
+    channels: set[int] = set()
+    at = status = 0
+    try:
+        for _ in range(HEAD_EVENTS):
+            at = _after_number(chunk, at)[0]
+            if chunk[at] > 127:
+                status, at = chunk[at], at + 1
+            if status in (0xF0, 0xF7, 0xFF):
+                if chunk[at : at + 2] == b"\x2f\0" and status == 0xFF:
+                    return frozenset(channels), None
+                at, length = _after_number(chunk, at + (status == 0xFF))
+                at += length
+            elif status & 0xF0 == 0x90:
+                return frozenset(channels), status & 15
+            else:
+                if status & 0xF0 == 0xC0 and chunk[at]:
+                    channels.add(status & 15)
+                at += 1 if 0xC0 <= status < 0xE0 else 2
+    except IndexError:
+        pass
+    return frozenset(range(16)), None
+
+
+def _after_number(chunk: bytes, at: int) -> tuple[int, int]:
+    """The place after the number of variable length at `at`, and the number."""
+    value = 0
+    while True:
+        byte = chunk[at]
+        value, at = value << 7 | byte & 0x7F, at + 1
+        if byte < 0x80:
+            return at, value
+
+
+def _opened(data: bytes) -> tuple[tuple[bytes, ...], Any] | None:
+    """The tracks of a sound MIDI file as bytes, and symusic's piece."""
     from symusic import Score as Source
 
     if data[:4] != b"MThd":
         return None
     try:
-        if open_container(data, "").warnings:
-            return None
-        source = Source.from_midi(data)
-        score = _score(source)
+        container = open_container(data, "")
+        return None if container.warnings else (container.tracks, Source.from_midi(data))
     except (M4mError, RuntimeError, ValueError, OverflowError):
         return None
-    return score if _in_bounds(score) else None
 
 
-def _score(source: Any) -> Score:
-    """symusic's piece as arrays. Raises ValueError for values that no file should have."""
+def _whole(source: Any, *, notes_alone: bool = False) -> Score | None:
+    """symusic's piece as arrays; None where it holds values that no file should have."""
+    try:
+        return _score(source, notes_alone)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _score(source: Any, notes_alone: bool) -> Score:
     tracks = tuple(
-        Track(
-            track.name,
-            int(track.program),
-            bool(track.is_drum),
-            _columns(track.notes.numpy(), NOTE, NOTE_COLUMNS),
-            _columns(track.controls.numpy(), CONTROL, CONTROL_COLUMNS),
-            _columns(track.pitch_bends.numpy(), BEND, BEND_COLUMNS),
-            tuple((lyric.time, lyric.text) for lyric in track.lyrics),
-        )
+        Track(track.name, int(track.program), bool(track.is_drum), _columns(track.notes.numpy(), NOTE, NOTE_COLUMNS))
         for track in source.tracks
     )
+    if not notes_alone:
+        tracks = tuple(_with_rest(track, theirs) for track, theirs in zip(tracks, source.tracks, strict=True))
     return Score(
         source.ticks_per_quarter,
         tracks,
         tuple(Tempo(tempo.time, tempo.mspq) for tempo in source.tempos),
         tuple(TimeSignature(s.time, s.numerator, s.denominator) for s in source.time_signatures),
         tuple(KeySignature(key.time, key.key, bool(key.tonality)) for key in source.key_signatures),
-        tuple((marker.time, marker.text) for marker in source.markers),
+        () if notes_alone else tuple((marker.time, marker.text) for marker in source.markers),
+    )
+
+
+def _with_rest(track: Track, theirs: Any) -> Track:
+    return replace(
+        track,
+        controls=_columns(theirs.controls.numpy(), CONTROL, CONTROL_COLUMNS),
+        bends=_columns(theirs.pitch_bends.numpy(), BEND, BEND_COLUMNS),
+        lyrics=tuple((lyric.time, lyric.text) for lyric in theirs.lyrics),
     )
 
 
@@ -69,13 +156,12 @@ def _columns(found: dict[str, NDArray[np.integer]], form: np.dtype[np.void], nam
     return rows
 
 
-def _in_bounds(score: Score) -> bool:
+def _in_bounds(score: Score, shortest: int) -> bool:
     sound = all(s.numerator > 0 and s.denominator in DENOMINATORS for s in score.time_signatures)
     sound &= all(t.microseconds > 0 for t in score.tempos) and all(-7 <= k.fifths <= 7 for k in score.key_signatures)
-    for track in score.tracks:
-        notes = track.notes
-        if len(notes):
-            sound &= bool(notes["pitch"].min() >= 0 and notes["velocity"].min() > 0 and notes["duration"].min() > 0)
-            sound &= bool((np.diff(notes["onset"]) >= 0).all() and notes["onset"][0] >= 0)
+    played = [track.notes for track in score.tracks if len(track.notes)]
+    for field, least in (("pitch", 0), ("velocity", 1), ("duration", shortest)):
+        sound &= all(int(notes[field].min()) >= least for notes in played)
+    sound &= all(int(n["onset"][0]) >= 0 and bool((n["onset"][1:] >= n["onset"][:-1]).all()) for n in played)
     in_size = score.note_count <= MAX_NOTES and len(score.tracks) <= MAX_TRACKS
     return sound and in_size and score.tpq > 0 and score.end <= MAX_QUARTERS * score.tpq

@@ -28,7 +28,7 @@ from m4mcli.score.score import Score
 from m4mcli.score.walk import MAX_EVENTS, DamagedTrackError, Events, walk_track
 
 STDIN = "stdin"
-READ_BYTES = 1 << 20
+LEAST_BYTES, READ_BYTES = 1 << 12, 1 << 20
 ALIKE = 3
 """How many warnings of one name are told before the rest is counted."""
 
@@ -72,18 +72,20 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
             return _limited(source, STDIN, max_bytes), STDIN
     try:
         with Path(path).open("rb") as source:
-            return _limited(source, path, max_bytes), path
+            # Room for the whole file, no more: a mebibyte for each of many small ones takes longer than their reading.
+            size = os.fstat(source.fileno()).st_size
+            return _limited(source, path, max_bytes, min(max(size + 1, LEAST_BYTES), READ_BYTES)), path
     except ValueError as error:
         raise M4mError(f"{path!a}: not a file name") from error
     except OSError as error:
         raise M4mError(f"{path}: {reason(error)}") from error
 
 
-def _limited(source: BinarySource, name: str, max_bytes: int) -> bytes:
+def _limited(source: BinarySource, name: str, max_bytes: int, at_once: int = READ_BYTES) -> bytes:
     # Piece by piece: one long read of a pipe that still flows would swallow Ctrl-C.
     data = bytearray()
     try:
-        while len(data) <= max_bytes and (part := source.read1(READ_BYTES)):
+        while len(data) <= max_bytes and (part := source.read1(at_once)):
             data += part
     except OSError as error:
         raise M4mError(f"{name}: {reason(error)}") from error

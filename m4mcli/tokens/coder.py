@@ -21,10 +21,10 @@ from m4mcli.tokens.schemes import open_scheme, takes_settings
 
 Rows = NDArray[np.int64]
 
-MARKS = {"tpd": ("PAD", "EOS"), "frames": ("START", "STOP")}
+MARKS = {"tpd": ("PAD", "EOS"), "frames": ("START", "STOP"), "abc": ("START", "STOP")}
 """Names of the fields that lead and end a piece, where they are not BOS and EOS."""
 
-WRITTEN = ("frames", "mmt")
+WRITTEN = ("frames", "mmt", "abc")
 """Schemes that write lead and end themselves."""
 
 

@@ -1,5 +1,7 @@
 """The music that a network over tokens is trained on: folders of files as they are, or a pack."""
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from m4mcli.dataset.build import moved
+from m4mcli.dataset.forms import moved, read_form
 from m4mcli.dataset.pack import Pack, PackedPiece, is_pack, within
-from m4mcli.dataset.sources import SPLITS, Item, find_items
+from m4mcli.dataset.sources import Item, find_items
+from m4mcli.dataset.splits import Shares
+from m4mcli.dataset.tree import SPLITS
 from m4mcli.errors import M4mError
 from m4mcli.frames.frames import FRAMES_PER_QUARTER
-from m4mcli.score.quick import read_quickly
-from m4mcli.score.read import read_score, read_source
+from m4mcli.score.read import read_source
 from m4mcli.score.score import NOTE, Score, TimeSignature, Track
 
 HELD = 4096
@@ -47,7 +50,7 @@ class Corpus:
         if self.pack is not None:
             self.places = [Place(p["name"], p["source"], p["split"]) for p in self.pack.pieces]
         else:
-            self.places = [Place(i.name, i.source, i.split) for i in self.items]
+            self.places = [Place(i.name, i.source, i.split or _split_of(i)) for i in self.items]
         self.score = lru_cache(HELD)(self._score)
 
     def select(self, split: str, source: str = "") -> list[int]:
@@ -60,15 +63,22 @@ class Corpus:
             return unpacked(self.pack[number])
         item = self.items[number]
         try:
-            data = read_source(str(item.path))[0]
-            score = read_quickly(data) or read_score(data, item.name).score
+            data = item.text.encode() if item.text else read_source(str(item.path))[0]
+            score = read_form(data, item.form, item.name)
         except (M4mError, OSError):
             return None
         return moved(score, round(item.shift_quarters * score.tpq))
 
 
+def _split_of(item: Item) -> str:
+    """One piece in ten is for validation, by the hash of its group or name."""
+    return Shares().split_of(hashlib.sha256(os.fsencode(item.group or item.name)).hexdigest())
+
+
 def _items(folder: Path, sources: Sequence[str]) -> list[Item]:
     folders = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if folder.is_file():
+        raise M4mError(f"{folder}: a file, not a folder of music", "make a pack of it with m4m dataset build")
     several = [p for p in folders if any((p / split).is_dir() for split in SPLITS)]
     if any((folder / split).is_dir() for split in SPLITS) or not several:
         return find_items(folder)

@@ -28,7 +28,7 @@ class Sampler:
         self.pack, self.recipe = pack, recipe
         self.mixes = [(m, self._tables(m, "train")) for m in recipe.data.mix]
         if not any(tables for _, tables in self.mixes):
-            raise M4mError(f"recipe {recipe.name}: the pack holds none of its sources", "see m4m dataset")
+            raise M4mError(f"recipe {recipe.name}: the pack holds none of its sources", "see m4m dataset build")
 
     def _tables(self, mix: Mix, split: str) -> list[Table]:
         tables = []

@@ -76,7 +76,7 @@ class TokenLesson(Lesson):
         self.pieces = lru_cache(HELD)(self._pieces)
         self.mixes = [(mix, self._tables(mix, "train")) for mix in recipe.data.mix]
         if not any(tables for _, tables in self.mixes):
-            raise M4mError(f"{corpus.folder}: holds no music to train {recipe.name} on", "see m4m dataset")
+            raise M4mError(f"{corpus.folder}: holds no music to train {recipe.name} on", "see m4m dataset build")
 
     def _tables(self, mix: Mix, split: str) -> list[tuple[float, list[int]]]:
         sources = mix.sources or {"": 1.0}
