@@ -106,7 +106,7 @@ def test_music_moves_with_its_key() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_is_trained_and_writes_legal_music(tmp_path: Path, scales: Path, name: str) -> None:
+def test_a_model_is_trained_and_writes_legal_music(m4m: Run, tmp_path: Path, scales: Path, name: str) -> None:
     pytest.importorskip("torch")
     from m4mcli.training.checkpoint import load_token_network
     from m4mcli.training.export import export_model, subject_of
@@ -135,6 +135,13 @@ def test_a_model_is_trained_and_writes_legal_music(tmp_path: Path, scales: Path,
         model = OnnxTokenModel(read_model(tmp_path / "mine"))
         again = write_pieces(model, coder, Wish(2, 40))
         assert [piece.skipped for piece in again] == [0, 0]
+        done = m4m("sample", "mine", "--abc", "--key", "G", "--out-dir", "tunes", "--length", "100")
+        if name == "folk-rnn":
+            assert (done.returncode, done.stderr) == (0, b"")
+            assert "\nK:G\n" in (tmp_path / "tunes" / "mine.abc").read_text()
+        else:
+            assert (done.returncode, done.stdout) == (2, b"")
+            assert b"mine does not write ABC" in done.stderr
 
 
 def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) -> None:

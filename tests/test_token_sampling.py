@@ -1,5 +1,7 @@
 """The sampler of networks over tokens: the grammar is kept, each piece ends by itself, a seed says the same again."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,10 @@ from m4mcli.models.network import Floats, Integers
 from m4mcli.models.token_model import TokenModel
 from m4mcli.score.score import Score, Track, notes_array
 from m4mcli.tasks.token_piece import Wish, write_pieces
+from m4mcli.tokens.abc_scheme import abc_text
+from m4mcli.tokens.abc_vocabulary import KEYS
 from m4mcli.tokens.coder import Coder, coder_of, open_coder, without_end
+from m4mcli.tokens.scheme import Tokens
 from m4mcli.tokens.schemes import NAMES
 
 BAND = {"use_programs": True, "use_tempos": True}
@@ -154,6 +159,24 @@ def test_a_prompt_too_long_and_one_without_the_part_are_refused() -> None:
     many = coder_for("structured")
     with pytest.raises(M4mError, match="the prompt has 2 tracks, the model writes one"):
         write_pieces(Chance(many), many, Wish(1, 100, prompt=Score(480, tune().tracks * 2)))
+
+
+def test_a_tune_is_in_the_metre_and_key_that_are_asked_for() -> None:
+    coder = coder_for("abc")
+    model = Chance(coder, end=-5.0)
+    for key, allowed in (("Am", {"Am"}), ("minor", {k for k in KEYS if k.endswith("m")}), (None, {*KEYS, "none"})):
+        for piece in write_pieces(model, coder, Wish(3, 60, metre="6/8", key=key, seed=2)):
+            text = abc_text(Tokens("abc", piece.written))
+            assert "\nM:6/8\n" in text
+            assert re.findall(r"^K:(.*)$", text, re.MULTILINE)[0] in allowed
+    for wish, said in (
+        (Wish(metre="6/7"), "--metre 6/7 is none; write 4/4, 3/4, 6/8"),
+        (Wish(key="H"), "--key H is none; write G, Dm, F#m, major or minor"),
+        (Wish(key="C", prompt=tune()), "--metre and --key are for tunes from nothing by a model over ABC"),
+    ):
+        with pytest.raises(M4mError) as refused:
+            write_pieces(model, coder, wish)
+        assert said in str(refused.value)
 
 
 # Music as rows

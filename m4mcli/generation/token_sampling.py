@@ -26,6 +26,7 @@ class Asked:
 
     `prompt` (n, columns): rows from the lead on, with which each piece begins. `length`: rows, the prompt's included,
     at which a piece is over. `first`: the number of the first piece. `grammar` off: any id may come.
+    `barred`: ids of the first column that may not.
     """
 
     prompt: Rows
@@ -34,6 +35,7 @@ class Asked:
     seed: int = 0
     first: int = 0
     grammar: bool = True
+    barred: NDArray[np.bool_] | None = None
 
 
 @dataclass
@@ -125,6 +127,8 @@ def _write_row(ahead: Ahead, coder: Coder, asked: Asked, going: list[Writing]) -
         if asked.grammar:
             for i, piece in enumerate(going):
                 allowed[i] = grammar.allowed_next(piece.state)
+        if asked.barred is not None and not chosen.shape[1]:
+            allowed &= ~asked.barred
         stuck = np.logical_not(np.any(allowed, axis=1))
         allowed[stuck] = True
         uniforms = np.array([piece.rng.random() for piece in going])

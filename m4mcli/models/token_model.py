@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from m4mcli.models.network import Floats, Integers
 
 ROOM = 64
-"""Rows for which a cache has room at first; it doubles whenever it is full."""
+"""Rows for which a cache has room at first, and for which it gets room whenever it is full: it is read whole."""
 
 
 @dataclass
@@ -62,7 +62,9 @@ class TokenModel(ABC):
             told, new = found[: -len(self.state)], found[-len(self.state) :]
             for i, (sizes, array) in enumerate(zip(self.state, new, strict=True)):
                 if 0 in sizes:
-                    memory.arrays[i][:, :, memory.length : memory.length + part.shape[1]] = array
+                    place = [slice(None)] * array.ndim
+                    place[sizes.index(0) + 1] = slice(memory.length, memory.length + part.shape[1])
+                    memory.arrays[i][tuple(place)] = array
                 else:
                     memory.arrays[i] = array
             memory.length += part.shape[1]
@@ -70,11 +72,10 @@ class TokenModel(ABC):
 
     def _make_room(self, memory: Memory, rows: int) -> None:
         for i, (sizes, array) in enumerate(zip(self.state, memory.arrays, strict=True)):
-            if 0 in sizes and memory.length + rows > array.shape[2]:
-                room = max(memory.length + rows, 2 * array.shape[2])
-                wider = np.zeros((*array.shape[:2], room, array.shape[3]), np.float32)
-                wider[:, :, : memory.length] = array[:, :, : memory.length]
-                memory.arrays[i] = wider
+            axis = sizes.index(0) + 1 if 0 in sizes else 0
+            if axis and memory.length + rows > array.shape[axis]:
+                wider = -(-(memory.length + rows) // ROOM) * ROOM - array.shape[axis]
+                memory.arrays[i] = np.pad(array, [(0, wider if a == axis else 0) for a in range(array.ndim)])
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class DecoderConfig:
         return self.head_width or self.width // self.heads
 
     def state(self) -> list[list[int]]:
-        """Sizes of what is carried from row to row, for one piece; 0 where it grows with the rows read."""
-        return [[self.heads, 0, self.size]] * (2 * self.layers)
+        """Sizes of each layer's keys and values, for one piece; 0 for the axis that grows with the rows read."""
+        return [[self.heads, self.size, 0], [self.heads, 0, self.size]] * self.layers
 
     def as_dict(self) -> dict[str, Any]:
         """The sizes as plain values, for a checkpoint."""

@@ -27,9 +27,13 @@ class CachedAttention(nn.Module):
             slopes = 2.0 ** (-8.0 * torch.arange(1, config.heads + 1) / config.heads)
             self.register_buffer("slopes", slopes[:, None, None], persistent=False)
 
-    def _split(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _split(self, x: Tensor, position: Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
         c, (b, t, _) = self.config, x.shape
-        q, k, v = self.qkv(x).view(b, t, 3, c.heads, c.size).permute(2, 0, 3, 1, 4).unbind(0)
+        parts = self.qkv(x).view(b, t, 3, c.heads, c.size)
+        if scale != 1.0:
+            # Here and not at the product, into which ONNX Runtime would draw it: its kernel for one row has no scale.
+            parts = parts * torch.tensor([scale, 1.0, 1.0])[:, None, None]
+        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
         if c.positions == "rotary":
             q, k = rotary(q, position), rotary(k, position)
         return q, k, v
@@ -57,16 +61,17 @@ class CachedAttention(nn.Module):
     def step(self, x: Tensor, length: Tensor, past: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Rows x (batch, rows, width) behind the first `length` of the cached keys and values; and their own.
 
-        The cache (batch, heads, room, size) is longer than what it holds, so that it need not be copied to grow.
+        The cache is longer than what it holds, so that it need not be copied to grow; keys (batch, heads, size, room)
+        and values (batch, heads, room, size) lie as the products want them.
         """
         now = length + torch.arange(x.shape[1], device=x.device)
-        then = torch.arange(past[0].shape[2], device=x.device)
-        q, k, v = self._split(x, now[None])
-        q = q * self.config.size**-0.5
-        before = q @ past[0].transpose(2, 3) + self._penalty(now, then, (then < length)[None].expand(now.shape[0], -1))
-        here = q @ k.transpose(2, 3) + self._penalty(now, now, now[:, None] >= now[None])
+        then = torch.arange(past[1].shape[2], device=x.device)
+        q, k, v = self._split(x, now[None], self.config.size**-0.5)
+        before = q @ past[0] + self._penalty(now, then, (then < length)[None].expand(now.shape[0], -1))
+        k = k.transpose(2, 3)
+        here = q @ k + self._penalty(now, now, now[:, None] >= now[None])
         p = torch.softmax(torch.cat((before, here), dim=-1), dim=-1)
-        seen = past[0].shape[2]
+        seen = past[1].shape[2]
         return self._joined(p[..., :seen] @ past[1] + p[..., seen:] @ v), k, v
 
 
@@ -161,7 +166,7 @@ class Decoder(TokenNetwork):
         return self.told(hidden)  # type: ignore[no-any-return]
 
     def step(self, rows: Tensor, length: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """As `hidden`, behind `length` cached rows; `past` has keys and values (batch, heads, room, size) by layer."""
+        """As `hidden`, behind `length` cached rows; `past` has keys and values by layer."""
         x = self._embedded(rows, length + torch.arange(rows.shape[1], device=rows.device))
         present: list[Tensor] = []
         for i, block in enumerate(self.blocks):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from m4mcli.dataset.parts import PARTS
-from m4mcli.errors import M4mError
+from m4mcli.errors import USAGE, M4mError
 from m4mcli.generation.draw import AT_ONCE, within
 from m4mcli.generation.request import Progress
 from m4mcli.generation.sampling import Sampling
@@ -11,6 +11,7 @@ from m4mcli.generation.token_sampling import Asked, Rows, Written, sample
 from m4mcli.models.token_model import TokenModel
 from m4mcli.score.excerpt import excerpt
 from m4mcli.score.score import Score
+from m4mcli.tokens.abc_header import other_keys, tune_start
 from m4mcli.tokens.coder import Coder, without_end
 from m4mcli.tokens.scheme import DEFAULT_TPQ, TokenTrack
 
@@ -22,7 +23,7 @@ class Wish:
     """What is to be written: `count` pieces of at most `length` rows of tokens, the prompt's included.
 
     `prompt`: music to go on from, of which the first `beats` quarter notes are read (None: all). `part` names what of
-    it the model knows.
+    it the model knows. `metre` and `key` are for models over ABC: `6/8`, and `Dm`, `major` or `minor`.
     """
 
     count: int = 1
@@ -32,6 +33,8 @@ class Wish:
     prompt: Score | None = None
     beats: int | None = None
     part: str = "whole"
+    metre: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Piece:
     """A piece that was written: its music, its rows, how many of these decoding skipped, whether it came to its end."""
 
     score: Score
-    rows: int
+    written: Rows
     skipped: int
     ended: bool
 
@@ -47,8 +50,14 @@ class Piece:
 def write_pieces(model: TokenModel, coder: Coder, wish: Wish, progress: Progress | None = None) -> list[Piece]:
     """All pieces, some at a time side by side; each depends on the seed and its number alone."""
     given = None if wish.prompt is None else prompt_part(wish.prompt, wish.part, wish.beats)
-    rows = coder.lead[None] if given is None else without_end(prompt_rows(given, coder), coder)
-    asked = Asked(rows, wish.length, wish.sampling, wish.seed)
+    barred = None
+    if wish.metre is None and wish.key is None:
+        rows = coder.lead[None] if given is None else without_end(prompt_rows(given, coder), coder)
+    elif coder.scheme.name != "abc" or given is not None:
+        raise M4mError("--metre and --key are for tunes from nothing by a model over ABC", "leave them out", USAGE)
+    else:
+        rows, barred = tune_start(wish.metre), other_keys(wish.key)
+    asked = Asked(rows, wish.length, wish.sampling, wish.seed, barred=barred)
     found: list[Written] = []
     for first in range(0, wish.count, AT_ONCE):
         told = within(progress, first // AT_ONCE, -(-wish.count // AT_ONCE))
@@ -76,4 +85,4 @@ def _piece(coder: Coder, written: Written, given: Score | None) -> Piece:
     tracks = () if given is None else tuple(TokenTrack(t.name, t.program, t.is_drum) for t in given.tracks)
     score, skipped = coder.score(written.rows, DEFAULT_TPQ if given is None else given.tpq, tracks)
     sounding = replace(score, tracks=tuple(t for t in score.tracks if len(t.notes)))
-    return Piece(sounding, len(written.rows), skipped, written.ended)
+    return Piece(sounding, written.rows, skipped, written.ended)

@@ -13,6 +13,7 @@ from m4mcli.generation.token_sampling import Asked, Rows, sample
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_model import TokenModel
 from m4mcli.models.token_session import OnnxTokenModel
+from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.score import Score
 from m4mcli.tokens.coder import coder_of
 from m4mcli.training.checkpoint import load_token_network
@@ -51,15 +52,11 @@ class TokenSubject(Subject):
 
     def described(self) -> dict[str, Any]:
         """What model.json says."""
-        return {
-            "m4m": 1,
-            "task": self.facts["recipe"]["task"],
-            "network": self.model.config.as_dict(),
-            "tokens": self.facts["tokens"],
-            "state": self.model.config.state(),
-            "chained": self.model.chained,
-            "part": self.facts["recipe"]["data"]["mix"][0]["make"],
-            "parameters": sum(p.numel() for p in self.model.parameters()),
+        recipe = self.facts["recipe"]
+        part, task = recipe["data"]["mix"][0]["make"], recipe["task"]
+        return about(self.model, self.facts["tokens"]) | {
+            "task": task,
+            "part": part,
             "trained_rows": self.facts.get("rows", 0),
         }
 
@@ -84,6 +81,18 @@ class TokenSubject(Subject):
         asked = Asked(self.coder.lead[None], WRITTEN_ROWS, Sampling(temperature=0.9, top_p=0.98))
         ours, theirs = (sample(model, self.coder, asked, 2) for model in (a, b))
         return all(np.array_equal(x.rows, y.rows) for x, y in zip(ours, theirs, strict=True))
+
+
+def about(model: TokenNetwork, tokens: dict[str, Any]) -> dict[str, Any]:
+    """What a session needs to know of a network and its tokens."""
+    return {
+        "m4m": 1,
+        "network": model.config.as_dict(),
+        "tokens": tokens,
+        "state": model.config.state(),
+        "chained": model.chained,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
 
 
 def stepped_logits(model: TokenModel, rows: Rows, piece: int = 16) -> list[Any]:

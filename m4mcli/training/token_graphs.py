@@ -17,7 +17,7 @@ def token_graphs(model: TokenNetwork) -> Iterator[tuple[str, Graph]]:
     given = torch.zeros(BATCH, FRAMES if grows else 1, columns, dtype=torch.int64)
     carried = [torch.zeros(BATCH, *(n or PAST for n in sizes)) for sizes in state]
     free: Any = {0: batch, 1: rows} if grows else {0: batch}
-    carried_free = [{0: batch, 2: past} if 0 in sizes else {0: batch} for sizes in state]
+    carried_free = [{0: batch} | {axis: past for axis, n in enumerate(sizes, 1) if not n} for sizes in state]
     names = ("rows", "length", *(f"past_{i}" for i in range(len(state))))
     told = ("hidden",) if model.chained else tuple(f"logits_{i}" for i in range(columns))
     outputs = (*told, *(f"present_{i}" for i in range(len(state))))
