@@ -372,7 +372,7 @@ complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcomm
 complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -f -a '(__fish_complete_directories)'
 complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -l source -x -d 'Pieces of this source; repeatable.'
 complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -l split -x -d 'Pieces of this split; repeatable.'
-complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -l plot -r -d 'Write the spreads as an SVG picture.'
+complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -l plot -r -d 'Write the spreads as a picture, .svg or .png.'
 complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -l json -f -d 'Print all counts as JSON.'
 complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from stats' -s h -l help -f -d 'Show this message and exit.'
 complete -c m4m -n '__fish_seen_subcommand_from dataset; and __fish_seen_subcommand_from make' -f -a 'scales eighth-notes'

@@ -392,7 +392,10 @@ def test_names_and_patterns(m4m: Run, tmp_path: Path) -> None:
     assert sources("one", "two") == ["one: a.mid", "one: b.kar", "two: a.mid", "two: deep/score.mid"]
     assert sources("one", "--glob", "*.kar") == ["one: b.kar"]
     assert sources("one", "two", "--glob", "a*", "--glob", "two=**/s?ore.mid") == ["one: a.mid", "two: deep/score.mid"]
-    assert sources("one", "two", "--name", "x", "--name", "y/z", "--glob", "y/z=a*") == ["x: a.mid", "y/z: a.mid"]
+    assert sources("one", "two", "--name", "x", "--name", "y/z", "--glob", "x=a*", "--glob", "y/z=a*") == [
+        "x: a.mid",
+        "y/z: a.mid",
+    ]
 
 
 WRONG = [

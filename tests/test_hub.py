@@ -74,7 +74,8 @@ def metrics(run: Path) -> Iterator[dict[str, Any]]:
         (("tokens.scheme=",), "--set tokens.scheme=: no name and value"),
         (('tokens.scheme=""',), "tokens.scheme is missing"),
         (("adapter.rank=4", "start=x"), "only the foundation takes adapters"),
-        (("data.transpose=[1, 0]",), "data.transpose must go from the lowest to the highest"),
+        (('data.mix=[{make = "piano", transforms = {transpose = [1, 0]}}]',), "transpose must be two numbers"),
+        (('data.mix=[{make = "piano", transforms = {tempo = [2.0]}}]',), "networks over tokens take transpose alone"),
         (('data.mix=[{make = "drums"}]',), "data.mix.make = 'drums' is unknown: one of whole, pitched, melody, piano"),
         (("optimizer.method=magic",), "optimizer.method is 'magic'"),
         (("network.alignment=self",), "network.alignment is unknown; known: bias"),
@@ -148,7 +149,12 @@ def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) 
     """A network of a few thousand weights tells every next note of a scale, and then writes scales."""
     pytest.importorskip("torch")
     settings = ["optimizer.steps=300", "optimizer.lr=0.01", "optimizer.average=0.9", "trainer.evaluate_every=300"]
-    settings += ["network.dropout=0.0", "augmentation.from_start=1.0", "data.transpose=[-6, 5]", *ATTENTIVE]
+    settings += [
+        "network.dropout=0.0",
+        "augmentation.from_start=1.0",
+        "data.mix=[{make = 'melody', transforms = {transpose = [-6, 5]}}]",
+        *ATTENTIVE,
+    ]
     chosen = [part for setting in (*TINY, *settings) for part in ("--set", setting)]
     done = m4m("train", "multihead", "--pack", scales, "--out", "run", "-q", *chosen)
     assert (done.returncode, done.stderr) == (0, b"")

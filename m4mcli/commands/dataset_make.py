@@ -12,7 +12,10 @@ EXAMPLES = (
     "m4m dataset make eighth-notes --count 1000 --seed 1 --out eighths",
 )
 
-Kind = Annotated[Literal["scales", "eighth-notes"], typer.Argument(help="What is made.", show_default=False)]
+Kind = Annotated[
+    Literal["scales", "eighth-notes"],
+    typer.Argument(metavar="KIND", help="What is made: scales or eighth-notes.", show_default=False),
+]
 Out = Annotated[str, typer.Option("--out", metavar="DIR", show_default=False, help="The folder for the MIDI files.")]
 Count = Annotated[int, typer.Option("--count", min=1, max=100_000, metavar="N", help="How many pieces.")]
 Bars = Annotated[int, typer.Option("--bars", min=1, max=1000, metavar="N", help="Bars of each piece.")]

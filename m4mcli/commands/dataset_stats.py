@@ -1,11 +1,12 @@
 """`m4m dataset stats`: what is in a pack, as a table or plots."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
 
+from m4mcli.errors import USAGE, M4mError
 from m4mcli.options import Invocation
 
 EXAMPLES = (
@@ -23,7 +24,8 @@ Splits = Annotated[
     typer.Option("--split", metavar="SPLIT", show_default=False, help="Pieces of this split; repeatable."),
 ]
 Plot = Annotated[
-    str | None, typer.Option("--plot", metavar="FILE", show_default=False, help="Write the spreads as an SVG picture.")
+    str | None,
+    typer.Option("--plot", metavar="FILE", show_default=False, help="Write the spreads as a picture, .svg or .png."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all counts as JSON.")]
 
@@ -38,13 +40,18 @@ def stats(
     from m4mcli.dataset.pack import Pack
     from m4mcli.dataset.stats import statistics, stats_table
 
+    if plot is not None and PurePath(plot).suffix.lower() not in (".svg", ".png"):
+        raise M4mError(f"--plot {plot}: neither .svg nor .png", "name a picture of one of these kinds", USAGE)
     found = statistics(Pack(Path(pack)), sources or (), splits or ())
     if plot is not None:
         from m4mcli.dataset.plots import stats_drawing
+        from m4mcli.picture.png import png
         from m4mcli.picture.svg import svg
 
         title = f"{Path(pack).name}: {sum(place['pieces'] for place in found['totals'].values())} pieces"
-        Invocation("dataset stats", output=plot).write(svg(stats_drawing(found["spread"], title)))
+        drawing = stats_drawing(found["spread"], title)
+        picture = png(drawing) if plot.lower().endswith(".png") else svg(drawing)
+        Invocation("dataset stats", output=plot).write(picture)
     text = (
         json.dumps({"m4m": 1, "kind": "pack-statistics", **found}, indent=1) + "\n" if as_json else stats_table(found)
     )

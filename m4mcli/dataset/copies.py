@@ -18,7 +18,7 @@ PLACES = 64
 BAND = 2
 """Sketches that agree in one band of so many places are compared."""
 
-ALIKE = 0.35
+ALIKE = 0.3
 """The share of places in which near-duplicates agree. Different pieces agree in next to none, editions in most."""
 
 NEIGHBOURS = 3

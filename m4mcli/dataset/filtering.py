@@ -30,8 +30,8 @@ class Wanted:
     """What is asked of a piece; all of it must hold.
 
     Bars, notes and seconds lie in a range. `on_grid` is the least share of onsets on the grid. `drums`: with or
-    without. `programs`: nothing else plays but drums. `having`: of each of these sets one plays (128: drums). `keys` are names of keys, or modes.
-    `metres`: all bars are in one of them. `sources` and `splits`: one of them.
+    without. `programs`: nothing else plays but drums. `having`: of each of these sets one plays (128: drums). `keys`
+    are names of keys, or modes. `metres`: all bars are in one of them. `sources` and `splits`: one of them.
     """
 
     bars: Range = ANY

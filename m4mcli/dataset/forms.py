@@ -57,7 +57,7 @@ def _renamed(track: Track, sounds: NDArray[np.int64]) -> Track:
 
 def with_metre(score: Score) -> Score:
     """The score, in 4/4 where it has no time signature."""
-    return replace(score, time_signatures=score.time_signatures or (TimeSignature(0, 4, 4),))
+    return score if score.time_signatures else replace(score, time_signatures=(TimeSignature(0, 4, 4),))
 
 
 def moved(score: Score, ticks: int) -> Score:

@@ -64,12 +64,24 @@ def matching(tree: Tree, pattern: str, suffixes: tuple[str, ...] = SUFFIXES) -> 
     """The names of a corpus that are like a pattern (`**/*.mid`), or have one of the suffixes. Raises M4mError."""
     if not pattern:
         return [name for name in tree.names if name.lower().endswith(suffixes)]
-    if pattern.startswith("/"):
-        raise M4mError(f"--glob {pattern!r} is no pattern below a folder", "write for example '**/*.mid'", USAGE)
-    parts = re.split(r"(\*\*/|\*|\?)", pattern)
-    wild = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    regex = re.compile("".join(wild.get(part, re.escape(part)) for part in parts))
+    try:
+        if pattern.startswith("/"):
+            raise ValueError
+        parts = re.findall(r"\*\*/|\[!?[^]/]+\]|.", pattern, re.DOTALL)
+        regex = re.compile("".join(map(_as_regex, parts)))
+    except (ValueError, re.error):
+        hint = "write for example '**/*.mid'"
+        raise M4mError(f"--glob {pattern!r} is no pattern below a folder", hint, USAGE) from None
     return [name for name in tree.names if regex.fullmatch(name)]
+
+
+def _as_regex(part: str) -> str:
+    """A part of a glob pattern as a regular expression: `**/`, `*`, `?`, `[a-m]`, `[!x]` or a character."""
+    wild = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    if len(part) > 1 and part[0] == "[":
+        inside = re.sub(r"([\[\\&|~])", r"\\\1", part[1:-1])
+        return f"[^{inside[1:]}]" if inside[0] == "!" else f"[{inside}]"
+    return wild.get(part, re.escape(part))
 
 
 def _in_split(name: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ WIDTH, MARGIN, GAP = 320.0, 24.0, 28.0
 """Of a panel, around the picture, between panels; in pixels."""
 
 ROW, TITLE, SIZE = 16.0, 26.0, 11.0
-NAMES, NUMBERS = 130.0, 44.0
+NAMES, NUMBERS = 130.0, 62.0
 """Room of a panel for names and for numbers."""
 
 TITLES = {

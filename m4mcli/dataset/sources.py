@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m4mcli.dataset.layouts import LAYOUTS, layout_of
-from m4mcli.dataset.tree import Tree, contents, open_tree, source_name
+from m4mcli.dataset.tree import ENDINGS, Tree, contents, open_tree, source_name
 from m4mcli.errors import USAGE, M4mError
 
 
@@ -45,7 +45,9 @@ def find_items(place: Path, pattern: str = "", name: str = "", layout: str = "")
     items = list(_items(tree, name or source_name(place), pattern, chosen.name))
     if not items:
         what = f"no files like {pattern}" if pattern else f"no {chosen.about}"
-        raise M4mError(f"{place}: {what}", "name a folder of music, or give --glob")
+        archives = any(name.lower().endswith(ENDINGS) for name in tree.names)
+        hint = "name the archives in it" if archives else "name a folder of music, or give --glob"
+        raise M4mError(f"{place}: {what}", hint)
     return items
 
 

@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS, MAX_TRACKS, open_container
-from m4mcli.score.score import BEND, CONTROL, DRUM_CHANNEL, NOTE, KeySignature, Score, Tempo, TimeSignature, Track
+from m4mcli.score.score import (
+    BEND,
+    CONTROL,
+    DRUM_CHANNEL,
+    NOTE,
+    KeySignature,
+    Score,
+    Tempo,
+    TimeSignature,
+    Track,
+    joined,
+)
 
 NOTE_COLUMNS = {"onset": "time", "duration": "duration", "pitch": "pitch", "velocity": "velocity"}
 CONTROL_COLUMNS = {"tick": "time", "number": "number", "value": "value"}
@@ -159,9 +170,12 @@ def _columns(found: dict[str, NDArray[np.integer]], form: np.dtype[np.void], nam
 def _in_bounds(score: Score, shortest: int) -> bool:
     sound = all(s.numerator > 0 and s.denominator in DENOMINATORS for s in score.time_signatures)
     sound &= all(t.microseconds > 0 for t in score.tempos) and all(-7 <= k.fifths <= 7 for k in score.key_signatures)
-    played = [track.notes for track in score.tracks if len(track.notes)]
-    for field, least in (("pitch", 0), ("velocity", 1), ("duration", shortest)):
-        sound &= all(int(notes[field].min()) >= least for notes in played)
-    sound &= all(int(n["onset"][0]) >= 0 and bool((n["onset"][1:] >= n["onset"][:-1]).all()) for n in played)
     in_size = score.note_count <= MAX_NOTES and len(score.tracks) <= MAX_TRACKS
+    if sound and in_size and score.note_count:
+        notes = joined(score.tracks)
+        least = {"onset": 0, "pitch": 0, "velocity": 1, "duration": shortest}
+        sound = all(int(notes[field].min()) >= value for field, value in least.items())
+        falls = np.flatnonzero(notes["onset"][1:] < notes["onset"][:-1]) + 1
+        # Onsets may fall only where the next track begins.
+        sound &= {*falls.tolist()} <= {*np.cumsum([len(track.notes) for track in score.tracks]).tolist()}
     return sound and in_size and score.tpq > 0 and score.end <= MAX_QUARTERS * score.tpq

@@ -23,7 +23,7 @@ HELD = 4096
 """Pieces that are kept in memory once they were read."""
 
 VELOCITY = 64
-"""Of the notes of a pack, which has none."""
+"""Of the notes of a pack that does not tell it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ def unpacked(piece: PackedPiece) -> Score:
         notes = np.empty(len(rows), NOTE)
         notes["onset"], notes["duration"] = rows["frame"], rows["duration"]
         notes["pitch"], notes["velocity"] = rows["pitch"], VELOCITY
+        if "velocity" in (rows.dtype.names or ()):
+            notes["velocity"] = np.where(rows["velocity"] > 0, rows["velocity"], VELOCITY)
         tracks.append(Track(track.role or track.name, track.program, track.is_drum, notes))
     signatures, last = [], (0, 0)
     for bar in piece.bars.tolist():

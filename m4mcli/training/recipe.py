@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.transforms import Transforms
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.config import DecoderConfig, FoundationConfig, RecurrentConfig
 from m4mcli.training.examples import MAKERS, Augmentation
@@ -17,25 +18,25 @@ SHIPPED = Path(__file__).resolve().parent / "recipes"
 
 @dataclass(frozen=True)
 class Mix:
-    """One kind of training example: `make` names it, `weight` its share, `sources` the share of each source."""
+    """One kind of training example: `make` names it, `weight` its share, `sources` the share of each source.
+
+    `transforms` change the pieces before examples are made of them; those for validation stay as they are.
+    """
 
     make: str
     weight: float = 1.0
     sources: dict[str, float] = field(default_factory=dict)
+    transforms: Transforms = field(default_factory=Transforms)
 
 
 @dataclass(frozen=True)
 class Data:
-    """Windows of at most `frames` frames, or of at most `rows` rows of tokens, `windows` of them in a step.
-
-    `transpose`: lowest and highest number of semitones by which a window of tokens is moved, drawn for each.
-    """
+    """Windows of at most `frames` frames, or of at most `rows` rows of tokens, `windows` of them in a step."""
 
     mix: tuple[Mix, ...] = ()
     frames: int = 384
     rows: int = 256
     windows: int = 3
-    transpose: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def _mix_faults(recipe: Recipe, makers: Iterable[str]) -> Iterator[str]:
             yield f"data.mix.make = {mix.make!r} is unknown: one of {', '.join(known)}"
         if min(mix.sources.values(), default=0) < 0:
             yield f"data.mix of {mix.make} needs sources with shares above 0"
+        yield from (f"data.mix.transforms.{fault}" for fault in mix.transforms.faults())
 
 
 def _frame_faults(recipe: Recipe, n: FoundationConfig) -> Iterator[str]:
@@ -170,8 +172,9 @@ def _token_faults(recipe: Recipe, n: DecoderConfig | RecurrentConfig) -> Iterato
         yield "tokens.scheme is missing: see m4m tokenize"
     if recipe.adapter.rank:
         yield "adapter.rank: only the foundation takes adapters"
-    if d.transpose[0] > d.transpose[1]:
-        yield "data.transpose must go from the lowest to the highest"
+    for mix in d.mix:
+        if mix.transforms != Transforms(transpose=mix.transforms.transpose):
+            yield "data.mix.transforms: networks over tokens take transpose alone"
     yield from _mix_faults(recipe, PARTS)
 
 

@@ -47,7 +47,7 @@ class Sampler:
             shares = np.cumsum([t[0] for t in tables])
             _, rows, ladder = tables[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
             piece = self.pack[int(rows[min(int(np.searchsorted(ladder, rng.random())), len(rows) - 1)])]
-            pair = MAKERS[mix.make](piece, rng)
+            pair = MAKERS[mix.make](mix.transforms.applied(piece, rng), rng)
             if pair is not None and pair.length >= SHORTEST:
                 return example(pair, self.recipe.data.frames, self.recipe.augmentation, rng)
         makes = ", ".join(m.make for m, _ in self.mixes)

@@ -93,12 +93,11 @@ class TokenLesson(Lesson):
     def draw(self, rng: np.random.Generator) -> Rows:
         """One window. Raises M4mError where the corpus seems to hold none."""
         weights = np.cumsum([mix.weight if tables else 0.0 for mix, tables in self.mixes])
-        low, high = self.recipe.data.transpose
         for _ in range(PATIENCE):
             mix, tables = self.mixes[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
             shares = np.cumsum([share for share, _ in tables])
             numbers = tables[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))][1]
-            number, semitones = numbers[int(rng.integers(len(numbers)))], int(rng.integers(low, high + 1))
+            number, semitones = numbers[int(rng.integers(len(numbers)))], _moved(mix, rng)
             if found := self.pieces(number, mix.make, semitones):
                 return self._window(found[int(rng.integers(len(found)))], rng)
         makes = ", ".join(mix.make for mix, _ in self.mixes)
@@ -162,6 +161,12 @@ class TokenLesson(Lesson):
         model = token_network(self.config, self.coder.sizes).to(device).eval()
         model.load_state_dict(average)
         return measured(model, windows, device)
+
+
+def _moved(mix: Mix, rng: np.random.Generator) -> int:
+    """By how many semitones a piece is moved."""
+    span = mix.transforms.transpose
+    return int(rng.integers(span[0], span[1] + 1)) if span else 0
 
 
 def filled(windows: list[Rows]) -> Rows:
