@@ -180,6 +180,7 @@ _m4m() {
         sample:--length) :; return ;;
         sample:--metre) :; return ;;
         sample:--key) :; return ;;
+        sample:--instruments) :; return ;;
         sample:--seed) :; return ;;
         sample:--temperature) :; return ;;
         sample:--top-p) :; return ;;
@@ -257,7 +258,7 @@ _m4m() {
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
         check) words="--fix --json --jsonl -o --output --out-dir -f --force -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
-        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force -q --quiet -v --verbose -h --help" ;;
+        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset-build) words="--out --glob --name --layout --splits --workers --timeout --json -q --quiet -h --help" ;;

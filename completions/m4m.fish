@@ -287,6 +287,7 @@ complete -c m4m -n '__fish_seen_subcommand_from sample' -l beats -x -d 'Go on fr
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l length -x -d 'Rows of tokens at which a piece is over. [default: 512; 2<=x<=65536]'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l metre -x -d 'Of a tune by a model over ABC: 4/4, 3/4, 6/8.'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l key -x -d 'Of such a tune: G, Dm, F#m; or major, minor.'
+complete -c m4m -n '__fish_seen_subcommand_from sample' -l instruments -x -d 'Only these, such as piano,bass,drums; else as fits.'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l seed -x -d 'Same seed, same notes; \'random\' draws one and prints it. [env var: M4M_SEED; default: 0]'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l temperature -x -d 'Boldness; 0 takes the likeliest. [x>=0]'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l top-p -x -d 'Choose among the likeliest, P together. [0<=x<=1]'

@@ -172,11 +172,34 @@ def test_a_tune_is_in_the_metre_and_key_that_are_asked_for() -> None:
     for wish, said in (
         (Wish(metre="6/7"), "--metre 6/7 is none; write 4/4, 3/4, 6/8"),
         (Wish(key="H"), "--key H is none; write G, Dm, F#m, major or minor"),
-        (Wish(key="C", prompt=tune()), "--metre and --key are for tunes from nothing by a model over ABC"),
+        (Wish(key="C", prompt=tune()), "--prompt excludes --metre, --key and --instruments"),
     ):
         with pytest.raises(M4mError) as refused:
             write_pieces(model, coder, wish)
         assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["mmt", "octuple", "remi", "tsd", "cpword"])
+def test_only_the_instruments_play_that_are_asked_for(name: str) -> None:
+    coder, heard = coder_for(name), set()
+    for piece in write_pieces(Chance(coder, end=-5.0), coder, Wish(12, 160, instruments=(0, 33))):
+        assert piece.skipped == 0
+        heard |= {(track.program, track.is_drum) for track in piece.score.tracks}
+    assert heard <= {(0, False), (33, False)}
+    assert heard
+
+
+def test_instruments_that_a_model_does_not_tell_are_refused() -> None:
+    for name, instruments, said in (
+        ("tpd", (0,), "--instruments: tpd tells none here"),
+        ("mmt", (0, 128), "--instruments: the scheme mmt has no drums"),
+        ("structured", (0,), "--instruments: structured tells none here"),
+    ):
+        with pytest.raises(M4mError) as refused:
+            write_pieces(Chance(coder_for(name)), coder_for(name), Wish(instruments=instruments))
+        assert said in str(refused.value)
+    with pytest.raises(M4mError, match="--metre and --key are for models over ABC; this one's tokens are tpd"):
+        write_pieces(Chance(coder_for("tpd")), coder_for("tpd"), Wish(key="C"))
 
 
 # Music as rows

@@ -11,6 +11,7 @@ from m4mcli.options import (
     Count,
     DeviceName,
     Force,
+    InstrumentList,
     Invocation,
     OutDir,
     Output,
@@ -74,6 +75,7 @@ def sample(
     length: Length = LENGTH,
     metre: Metre = None,
     key: Key = None,
+    instruments: InstrumentList = None,
     seed: Seed = "0",
     temperature: Temperature = None,
     top_p: TopP = None,
@@ -107,6 +109,7 @@ def sample(
     from m4mcli.models.token_session import OnnxTokenModel
     from m4mcli.progress import shown
     from m4mcli.tasks.token_piece import TASK, Wish, write_pieces
+    from m4mcli.theory.instruments import parse_instruments
     from m4mcli.tokens.coder import coder_of
 
     found = find_model(model, TASK)
@@ -114,8 +117,9 @@ def sample(
     if (as_abc or output.endswith(".abc")) and coder.scheme.name != "abc":
         raise M4mError(f"{found.name} does not write ABC", f"its tokens are {coder.scheme.name}", USAGE)
     given = None if prompt is None else run.read(music_out=out_dir is None).score
+    players = () if instruments is None else parse_instruments(instruments)
     sampling = Sampling().asked(temperature, top_p, top_k, min_p)
-    wish = Wish(count, length, sampling, run.seed(seed), given, beats, found.facts["part"], metre, key)
+    wish = Wish(count, length, sampling, run.seed(seed), given, beats, found.facts["part"], metre, key, players)
     network, began = OnnxTokenModel(found, device, threads), time.monotonic()
     with shown("rows", quiet) as progress:
         pieces = write_pieces(network, coder, wish, progress)

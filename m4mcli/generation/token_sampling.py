@@ -4,8 +4,8 @@ Each piece has random numbers of its own and ends by itself: at its own end row,
 is cut back to the last place at which a piece may end.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class Asked:
 
     `prompt` (n, columns): rows from the lead on, with which each piece begins. `length`: rows, the prompt's included,
     at which a piece is over. `first`: the number of the first piece. `grammar` off: any id may come.
-    `barred`: ids of the first column that may not.
+    `barred`: masks of ids that may not, by column.
     """
 
     prompt: Rows
@@ -35,7 +35,7 @@ class Asked:
     seed: int = 0
     first: int = 0
     grammar: bool = True
-    barred: NDArray[np.bool_] | None = None
+    barred: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass
@@ -126,9 +126,9 @@ def _write_row(ahead: Ahead, coder: Coder, asked: Asked, going: list[Writing]) -
         allowed = np.ones(logits.shape, np.bool_)
         if asked.grammar:
             for i, piece in enumerate(going):
-                allowed[i] = grammar.allowed_next(piece.state)
-        if asked.barred is not None and not chosen.shape[1]:
-            allowed &= ~asked.barred
+                allowed[i] = piece.ended or grammar.allowed_next(piece.state)
+        if chosen.shape[1] in asked.barred:
+            allowed &= ~asked.barred[chosen.shape[1]]
         stuck = np.logical_not(np.any(allowed, axis=1))
         allowed[stuck] = True
         uniforms = np.array([piece.rng.random() for piece in going])

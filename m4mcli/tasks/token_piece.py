@@ -11,8 +11,8 @@ from m4mcli.generation.token_sampling import Asked, Rows, Written, sample
 from m4mcli.models.token_model import TokenModel
 from m4mcli.score.excerpt import excerpt
 from m4mcli.score.score import Score
-from m4mcli.tokens.abc_header import other_keys, tune_start
 from m4mcli.tokens.coder import Coder, without_end
+from m4mcli.tokens.given import Given, given_instruments, given_tune
 from m4mcli.tokens.scheme import DEFAULT_TPQ, TokenTrack
 
 TASK = "sample"
@@ -24,6 +24,7 @@ class Wish:
 
     `prompt`: music to go on from, of which the first `beats` quarter notes are read (None: all). `part` names what of
     it the model knows. `metre` and `key` are for models over ABC: `6/8`, and `Dm`, `major` or `minor`.
+    `instruments`: only these play, programs 0-127 and 128 for drums (none: as the model likes).
     """
 
     count: int = 1
@@ -35,6 +36,7 @@ class Wish:
     part: str = "whole"
     metre: str | None = None
     key: str | None = None
+    instruments: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,25 @@ class Piece:
 def write_pieces(model: TokenModel, coder: Coder, wish: Wish, progress: Progress | None = None) -> list[Piece]:
     """All pieces, some at a time side by side; each depends on the seed and its number alone."""
     given = None if wish.prompt is None else prompt_part(wish.prompt, wish.part, wish.beats)
-    barred = None
-    if wish.metre is None and wish.key is None:
-        rows = coder.lead[None] if given is None else without_end(prompt_rows(given, coder), coder)
-    elif coder.scheme.name != "abc" or given is not None:
-        raise M4mError("--metre and --key are for tunes from nothing by a model over ABC", "leave them out", USAGE)
-    else:
-        rows, barred = tune_start(wish.metre), other_keys(wish.key)
-    asked = Asked(rows, wish.length, wish.sampling, wish.seed, barred=barred)
+    start = _start(coder, wish, given)
+    asked = Asked(start.rows, wish.length, wish.sampling, wish.seed, barred=start.barred)
     found: list[Written] = []
     for first in range(0, wish.count, AT_ONCE):
         told = within(progress, first // AT_ONCE, -(-wish.count // AT_ONCE))
         found += sample(model, coder, replace(asked, first=first), min(AT_ONCE, wish.count - first), told)
     return [_piece(coder, written, given) for written in found]
+
+
+def _start(coder: Coder, wish: Wish, given: Score | None) -> Given:
+    """How the pieces begin."""
+    tune = wish.metre is not None or wish.key is not None
+    if given is not None and (tune or wish.instruments):
+        raise M4mError("--prompt excludes --metre, --key and --instruments", "give one or the other", USAGE)
+    if given is not None:
+        return Given(without_end(prompt_rows(given, coder), coder))
+    if tune:
+        return given_tune(coder, wish.metre, wish.key)
+    return given_instruments(coder, wish.instruments) if wish.instruments else Given(coder.lead[None])
 
 
 def prompt_part(score: Score, part: str, beats: int | None) -> Score:
