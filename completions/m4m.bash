@@ -289,7 +289,7 @@ _m4m() {
         train) _m4m_files ;;
         sample) : ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
+        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation sample analyze" ;;
         dataset-build) _m4m_folders ;;
         dataset-filter) _m4m_folders ;;
         dataset-stats) _m4m_folders ;;

@@ -314,7 +314,7 @@ complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -l json -f -d 'Prin
 complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -s q -l quiet -f -d 'Print no warnings.'
 complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -s v -l verbose -f -d 'Say on standard error what is done.'
 complete -c m4m -n '__fish_seen_subcommand_from export-onnx' -s h -l help -f -d 'Show this message and exit.'
-complete -c m4m -n '__fish_seen_subcommand_from evaluate' -f -a 'harmonize melodize drumify accompany continue infill foundation analyze'
+complete -c m4m -n '__fish_seen_subcommand_from evaluate' -f -a 'harmonize melodize drumify accompany continue infill foundation sample analyze'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l pack -x -a '(__fish_complete_directories)' -d 'The pack of pieces to measure on, of m4m dataset build.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l folder -x -a '(__fish_complete_directories)' -d 'For analyze: the folder of labelled sources.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l source -x -d 'Only this source; repeatable.'

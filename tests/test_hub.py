@@ -168,6 +168,14 @@ def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) 
     done = m4m("sample", "mine", "--temperature", "0.1", "--json")
     pitches = np.array([note["pitch"] for note in json.loads(done.stdout)["tracks"][0]["notes"]])
     assert (pitches - pitches[0]).tolist() == [p - 60 for p in scale(60).tracks[0].notes["pitch"].tolist()]
+    done = m4m("evaluate", "sample", "--model", "mine", "--pack", scales, "--songs", "2", "--samples", "1", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    (table,) = json.loads(done.stdout)["tables"]
+    rows = {row["system"]: row["figures"] for row in table["rows"]}
+    assert rows["mine"]["nats_per_note"]["mean"] < 0.5 * rows["frequencies of the ids"]["nats_per_note"]["mean"]
+    assert rows["real"]["scale_consistency"]["mean"] == pytest.approx(1.0)
+    assert rows["mine"]["scale_consistency"]["mean"] > 0.8
+    assert rows["mine"]["notes_per_second"]["mean"] > 0
     done = m4m("sample", "mine", "-n", "3", "--out-dir", "out", "-v")
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"m4m sample: model mine, seed 0, CPUExecutionProvider" in done.stderr

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from m4mcli.generation.token_likelihood import stepped_logits
 from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig, read_config
 from m4mcli.tokens.coder import open_coder
 from m4mcli.training.recipe import SHIPPED, Recipe, read_recipe
@@ -13,7 +14,6 @@ from torch import Tensor  # noqa: E402
 
 from m4mcli.networks.build import token_network  # noqa: E402
 from m4mcli.networks.token_network import TokenNetwork  # noqa: E402
-from m4mcli.training.token_export import stepped_logits  # noqa: E402
 from m4mcli.training.torch_token_model import TorchTokenModel  # noqa: E402
 
 RECIPES = {path.stem: read_recipe(path) for path in sorted(SHIPPED.glob("*.toml"))}

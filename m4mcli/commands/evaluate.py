@@ -32,7 +32,7 @@ EXAMPLES = (
 )
 
 TaskName = Annotated[
-    Literal["harmonize", "melodize", "drumify", "accompany", "continue", "infill", "foundation", "analyze"],
+    Literal["harmonize", "melodize", "drumify", "accompany", "continue", "infill", "foundation", "sample", "analyze"],
     typer.Argument(metavar="TASK", help="What is measured: a task that models are made for, foundation, or analyze."),
 ]
 PackFolder = Annotated[
@@ -116,8 +116,9 @@ def evaluate(
 
     Each source of the pack has a table with the original music, the model and the baselines; for harmonize one where
     the first frames of the original part are given, and one without. foundation: how likely music is under a model that
-    is given nothing but what came before. analyze: chords, keys, beats and bars against what people wrote down, with
-    mir_eval. Figures are means over songs, after ± the standard error.
+    is given nothing but what came before. sample: the same for a model over tokens, and what its own music is like.
+    analyze: chords, keys, beats and bars against what people wrote down, with mir_eval. Figures are means over songs,
+    after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
 

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.pack import Pack
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.config import FoundationConfig
 from m4mcli.training.checkpoint import Checkpoint, load_checkpoint, optimizer_moments, restore_moments, save_checkpoint
-from m4mcli.training.corpus import Corpus
 from m4mcli.training.feed import default_workers, feed
 from m4mcli.training.lesson import Lesson, Pupil
 from m4mcli.training.recipe import Recipe

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import onnx
 
+from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.generation.sampling import Sampling, log_softmax
+from m4mcli.generation.token_likelihood import stepped_logits
 from m4mcli.generation.token_sampling import Asked, Rows, sample
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_model import TokenModel
@@ -17,7 +19,6 @@ from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.score import Score
 from m4mcli.tokens.coder import coder_of
 from m4mcli.training.checkpoint import load_token_network
-from m4mcli.training.corpus import Corpus
 from m4mcli.training.graphs import trace_all
 from m4mcli.training.recipe import build_recipe
 from m4mcli.training.subject import Measured, Subject
@@ -93,16 +94,6 @@ def about(model: TokenNetwork, tokens: dict[str, Any]) -> dict[str, Any]:
         "chained": model.chained,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
-
-
-def stepped_logits(model: TokenModel, rows: Rows, piece: int = 16) -> list[Any]:
-    """Logits of each column for rows 1.. of a piece (n, columns), read through the cache some rows at a time."""
-    memory, parts = model.begin(1), []
-    for start in range(0, len(rows) - 1, piece if model.context else 1):
-        stop = min(start + (piece if model.context else 1), len(rows) - 1)
-        ahead = model.read(rows[None, start:stop], memory)
-        parts.append(ahead.all_logits(rows[None, start + 1 : stop + 1]))
-    return [np.concatenate([part[i][0] for part in parts]) for i in range(len(model.sizes))]
 
 
 def compare(a: TokenModel, b: TokenModel, pieces: list[Rows]) -> Difference:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.build import token_network
@@ -19,7 +20,6 @@ from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.transposition import transposed
 from m4mcli.tokens.coder import Coder, open_coder
 from m4mcli.training.checkpoint import Checkpoint, load_token_network
-from m4mcli.training.corpus import Corpus
 from m4mcli.training.lesson import Lesson, Pupil
 from m4mcli.training.recipe import Mix, Recipe
 
