@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Run
+from toy import melody, piece, toy_pack
 
+from m4mcli.dataset.corpus import Corpus, unpacked
+from m4mcli.dataset.pack import PACK_BAR
+from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import M4mError
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_session import OnnxTokenModel
@@ -242,3 +247,64 @@ def test_folders_without_music_are_said(tmp_path: Path, scales: Path) -> None:
     sources = 'data.mix=[{make = "melody", sources = {other = 1.0}}]'
     with pytest.raises(M4mError, match="holds none of other; it holds scales"):
         train(read_recipe(find_recipe("multihead"), (sources,)), scales.parent, tmp_path / "run")
+
+
+# Music to train on
+
+
+def test_a_pack_serves_as_well(tmp_path: Path) -> None:
+    corpus = Corpus(toy_pack(tmp_path / "pack"))
+    assert len(corpus.select("train")) == 6
+    assert corpus.select("valid", "elsewhere") == []
+    score = corpus.score(0)
+    assert score is not None
+    assert [PARTS[name](score) is not None for name in PARTS] == [True] * 4
+    tune = PARTS["melody"](score)
+    assert tune is not None
+    assert np.array_equal(tune.tracks[0].notes["onset"], melody(96)["frame"])
+    assert score.time_signatures == (TimeSignature(0, 4, 4),)
+    jig = replace(piece("jig", "train", 48, 0), bars=np.array([(f, 12, 6) for f in range(0, 48, 12)], PACK_BAR))
+    assert unpacked(jig).time_signatures == (TimeSignature(0, 6, 8),)
+
+
+def test_a_part_is_told_from_the_whole() -> None:
+    notes = scale(60).tracks[0].notes
+    drums, low = Track("", 0, True, notes), Track("Bass", 33, False, notes_array([(0, 960, 40, 80), (0, 240, 60, 80)]))
+    band = Score(480, (low, Track("Melody", 0, False, notes), drums))
+    found = {name: part(band) for name, part in PARTS.items()}
+    assert all(found.values())
+    counts = {name: score.note_count for name, score in found.items() if score is not None}
+    both = len(notes) + 2
+    # One pitch that two tracks begin together is one note of a piano.
+    assert counts == {"whole": both + len(notes), "pitched": both, "melody": len(notes), "piano": both - 1}
+    assert PARTS["melody"](Score(480, (low, drums))) is not None
+    assert PARTS["melody"](Score(480, (low, low, drums))) is None
+    assert PARTS["pitched"](Score(480, (drums,))) is None
+    assert PARTS["piano"](Score(480)) is None
+    assert PARTS["whole"](Score(480)) is None
+
+
+def test_rates_rise_and_fall_as_the_schedule_says() -> None:
+    pytest.importorskip("torch")
+    from m4mcli.training.schedule import Standing, rate_at
+
+    def rates(schedule: str, *settings: str) -> list[float]:
+        how = (f"optimizer.schedule={schedule}", "optimizer.lr=1.0", "optimizer.steps=100", "optimizer.warmup=10")
+        recipe = read_recipe(find_recipe("multihead"), (*how, *settings))
+        return [rate_at(step, recipe) for step in range(101)]
+
+    for schedule in ("linear", "cosine", "onecycle", "plateau"):
+        found = rates(schedule)
+        top = int(np.argmax(found))
+        assert max(found) == pytest.approx(1.0, abs=0.03)
+        assert found[:top] == sorted(found[:top])
+        assert found[top:] == sorted(found[top:], reverse=True)
+        assert (found[100] < 1e-4) == (schedule != "plateau")
+    assert rates("onecycle")[30] == 1.0
+    plan = read_recipe(find_recipe("multihead"), ("optimizer.schedule=plateau", "optimizer.patience=2")).optimizer
+    standing = Standing()
+    for nats in (3.0, 2.0, 2.5, 2.4, 2.1, 1.9):
+        standing = standing.after(nats, plan)
+    assert standing == Standing(1.9, 0, 0, plan.decay)
+    assert Standing(**standing.facts()) == standing
+    assert Standing().facts() == {}

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,7 +33,7 @@ class Standing:
         scale = self.scale * plan.decay if late and plan.schedule == "plateau" else self.scale
         return Standing(self.best, self.since + 1, 0 if late else self.waited + 1, scale)
 
-    def facts(self) -> dict[str, float]:
+    def facts(self) -> dict[str, Any]:
         """Plain values for a checkpoint; none before the first measurement."""
         return {} if math.isinf(self.best) else dict(vars(self))
 
