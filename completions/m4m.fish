@@ -85,6 +85,7 @@ complete -c m4m -n '__fish_seen_subcommand_from drumify' -l kit -x -d 'Only thes
 complete -c m4m -n '__fish_seen_subcommand_from drumify' -l intensity -x -d '1: as learnt; 2: busier and louder; 0.5: sparser and softer. [default: 1.0]'
 complete -c m4m -n '__fish_seen_subcommand_from drumify' -l from-bar -x -d 'The first bar with drums. [x>=0]'
 complete -c m4m -n '__fish_seen_subcommand_from drumify' -l to-bar -x -d 'The last bar with drums. [x>=0]'
+complete -c m4m -n '__fish_seen_subcommand_from drumify' -l fills -l no-fills -f -d 'Fills where the music turns, every four to eight bars; or none. [default: fills]'
 complete -c m4m -n '__fish_seen_subcommand_from drumify' -l prompt -r -d 'The new part\'s first bars, to go on from.'
 complete -c m4m -n '__fish_seen_subcommand_from drumify' -l seed -x -d 'Same seed, same notes; \'random\' draws one and prints it. [env var: M4M_SEED; default: 0]'
 complete -c m4m -n '__fish_seen_subcommand_from drumify' -l temperature -x -d 'Boldness; 0 takes the likeliest. [x>=0]'

@@ -56,6 +56,9 @@ FromBar = Annotated[
 ToBar = Annotated[
     int | None, typer.Option("--to-bar", min=0, metavar="N", show_default=False, help="The last bar with drums.")
 ]
+Fills = Annotated[
+    bool, typer.Option("--fills/--no-fills", help="Fills where the music turns, every four to eight bars; or none.")
+]
 
 
 def drumify(
@@ -64,6 +67,7 @@ def drumify(
     intensity: Intensity = 1.0,
     from_bar: FromBar = None,
     to_bar: ToBar = None,
+    fills: Fills = True,
     prompt: Prompt = None,
     seed: Seed = "0",
     temperature: Temperature = None,
@@ -109,7 +113,7 @@ def drumify(
     sampling = TASK.sampling.asked(temperature, top_p, top_k)
     how = Draw(sampling, best_of or TASK.best_of, count, run.seed(seed), strictness)
     sounds = TASK.rules.drum_sounds if kit is None else parse_kit(kit)
-    wish = DrumWish(how, sounds, intensity, from_bar, to_bar)
+    wish = DrumWish(how, sounds, intensity, from_bar, to_bar, fills=fills)
     if prompt is not None:
         wish = replace(wish, prompt=replace(run, file=prompt).read(music_out=False).score)
     found = find_model(model, TASK.name)

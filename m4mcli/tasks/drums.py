@@ -21,6 +21,7 @@ from m4mcli.models.session import Device
 from m4mcli.models.session import open_network as open_model
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.drum_dynamics import drum_velocities
+from m4mcli.tasks.fills import with_fills
 from m4mcli.tasks.ground import Ground, ground_of, swung_ticks
 from m4mcli.tasks.manner import InManner
 from m4mcli.tasks.placement import has_pickup, placed
@@ -47,7 +48,8 @@ class DrumWish:
     """What the user asks of a drum part.
 
     `kit` are the sounds that may be hit; `intensity` 1 is as learnt, 2 busier and louder, 0.5 sparser and softer;
-    `first_bar`, `last_bar` (from 1, a pickup is bar 0) bound it; `prompt` is a score that holds its first bars.
+    `first_bar`, `last_bar` (from 1, a pickup is bar 0) bound it; `prompt` is a score that holds its first bars; `fills`
+    are written where the music turns.
     """
 
     how: Draw = TASK.draw
@@ -56,6 +58,7 @@ class DrumWish:
     first_bar: int | None = None
     last_bar: int | None = None
     prompt: Score | None = None
+    fills: bool = True
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.intensity <= 10:
@@ -81,10 +84,12 @@ def drumify(score: Score, network: Network, wish: DrumWish, progress: Progress |
         given, first = track_frames([prompt], score.tpq), max(first, prompt_frames(prompt, ground))
     request, start = drum_request(ground.notes, ground.metre, given, first, stop)
     rules = replace(TASK.rules, drum_sounds=wish.kit)
-    samples = [
-        moved(sample.notes, start) for sample in _samples(network, request, wish.how, rules, wish.intensity, progress)
-    ]
-    return [_track(made[made["frame"] >= first], score, ground, wish, stop, prompt) for made in samples]
+    parts = 2 if wish.fills else 1
+    samples = _samples(network, request, wish.how, rules, wish.intensity, within(progress, 0, parts))
+    if wish.fills:
+        samples = _filled(network, request, rules, wish.how, samples, within(progress, 1, parts))
+    made = [moved(sample.notes, start) for sample in samples]
+    return [_track(notes[notes["frame"] >= first], score, ground, wish, stop, prompt) for notes in made]
 
 
 def moved(notes: NDArray[np.void], frames: int) -> NDArray[np.void]:
@@ -113,6 +118,15 @@ def _samples(
                 break
         answers.append(sample)
     return answers
+
+
+def _filled(
+    network: Network, request: Request, rules: Rules, how: Draw, samples: list[Sample], progress: Progress | None
+) -> list[Sample]:
+    return [
+        with_fills(network, request, rules, replace(how, seed=how.seed + i), sample, within(progress, i, len(samples)))
+        for i, sample in enumerate(samples)
+    ]
 
 
 def _chosen(samples: list[Sample], first: int, enough: float, intensity: float) -> int:
@@ -268,6 +282,6 @@ def drummer(
         request, start = drum_request(others.astype(FRAME_NOTE), metre, prompt, prompt_frames, len(metre))
         how = Draw(sampling, best_of, samples, seed, strictness)
         drawn = _samples(network, request, how, TASK.rules, 1.0, None)
-        return [moved(s.notes, start) for s in drawn]
+        return [moved(s.notes, start) for s in _filled(network, request, TASK.rules, how, drawn, None)]
 
     return answers
