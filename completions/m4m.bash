@@ -147,6 +147,7 @@ _m4m() {
         tokenize:--bpe) _m4m_files; return ;;
         tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        info:--workers) :; return ;;
         roll:--bars) :; return ;;
         roll:--new) :; return ;;
         roll:--width) :; return ;;
@@ -195,6 +196,8 @@ _m4m() {
         export-onnx:--recipe) _m4m_files; return ;;
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
+        evaluate:--against) _m4m_music; return ;;
+        evaluate:--plot) _m4m_files; return ;;
         evaluate:--pack) _m4m_folders; return ;;
         evaluate:--folder) _m4m_folders; return ;;
         evaluate:--source) :; return ;;
@@ -211,6 +214,7 @@ _m4m() {
         evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
+        evaluate:--workers) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
         dataset-build:--out) _m4m_folders; return ;;
         dataset-build:--glob) :; return ;;
@@ -250,7 +254,7 @@ _m4m() {
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl -q --quiet -h --help" ;;
+        info) words="--json --jsonl --workers -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars -q --quiet -v --verbose -h --help" ;;
@@ -260,7 +264,7 @@ _m4m() {
         train) words="--pack --out --set --resume --max-minutes --device --workers --print -q --quiet -h --help" ;;
         sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output -q --quiet -v --verbose -h --help" ;;
+        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --workers --json -o --output -q --quiet -v --verbose -h --help" ;;
         dataset-build) words="--out --glob --name --layout --splits --workers --timeout --json -q --quiet -h --help" ;;
         dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json -q --quiet -h --help" ;;
         dataset-stats) words="--source --split --plot --json -h --help" ;;
@@ -289,7 +293,7 @@ _m4m() {
         train) _m4m_files ;;
         sample) : ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation sample analyze" ;;
+        evaluate) _m4m_music ;;
         dataset-build) _m4m_folders ;;
         dataset-filter) _m4m_folders ;;
         dataset-stats) _m4m_folders ;;

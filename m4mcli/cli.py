@@ -41,7 +41,7 @@ COMMANDS = {
     "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
     "sample": Entry("m4mcli.commands.sample:sample", "Write new music with a model over tokens."),
     "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
-    "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure a model on pieces that it has not seen."),
+    "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure music, or a model on unseen pieces."),
     "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack, filter, count and make corpora.", DATASET),
     "doctor": Entry("m4mcli.commands.doctor:doctor", "Say what this installation has, and what it lacks."),
     "completions": Entry("m4mcli.commands.completions:completions", "Print the TAB completions of a shell."),

@@ -1,9 +1,8 @@
 """Measure a model over tokens: how likely music is under it, and what its own music is like beside the real.
 
 Each song of a split counts with its beginning, as many rows as the model reads at most. Beside the model stand the
-frequencies of the ids in the same source's training pieces. What is written from nothing is described by figures of
-muspy's (H.-W. Dong et al., 2020): `pitch_class_entropy` in bits, `scale_consistency` (the largest share of notes in one
-major or minor scale), and by `notes_per_quarter`. `notes_per_second` is the speed of sampling piece by piece.
+frequencies of the ids in the same source's training pieces. What is written from nothing is described by some of the
+figures of `descriptive` and by `notes_per_quarter`. `notes_per_second` is the speed of sampling piece by piece.
 """
 
 import time
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import USAGE, M4mError
+from m4mcli.evaluation.descriptive import descriptive
 from m4mcli.evaluation.notes import Figures
+from m4mcli.evaluation.stepped import stepped
 from m4mcli.evaluation.table import Row, Table, row_of
 from m4mcli.generation.sampling import Sampling
 from m4mcli.generation.token_likelihood import nats_of
@@ -31,14 +32,13 @@ from m4mcli.score.score import Score
 from m4mcli.tasks.token_piece import TASK, Wish, write_pieces
 from m4mcli.tokens.coder import Coder, coder_of
 
-FIGURES = ("nats_per_note", "pitch_class_entropy", "scale_consistency", "notes_per_quarter", "notes_per_second")
+DESCRIBED = ("pitch_class_entropy", "scale_consistency", "groove_consistency")
+FIGURES = ("nats_per_note", *DESCRIBED, "notes_per_quarter", "notes_per_second")
 LENGTH = 256
 """Rows of a piece that is written, at most."""
 
 COUNTED = 200
 """Training pieces whose ids are counted at most."""
-
-MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,11 @@ def open_writer(
 
 def described(score: Score) -> Figures:
     """What music is like; nothing of silence."""
-    notes = [t.notes for t in score.tracks if not t.is_drum and len(t.notes)]
-    if not notes:
+    if not score.note_count:
         return {}
-    pitch = np.concatenate([n["pitch"] for n in notes]).astype(np.int64)
-    counts = np.bincount(pitch % 12, minlength=12)
-    share = counts[counts > 0] / counts.sum()
-    scales = [sum(counts[(root + step) % 12] for step in MAJOR) for root in range(12)]
-    return {
-        "pitch_class_entropy": -float((share * np.log2(share)).sum()),
-        "scale_consistency": float(max(scales) / counts.sum()),
-        "notes_per_quarter": score.note_count * score.tpq / max(1, score.end),
+    found = descriptive(stepped(score))
+    return {name: found[name] for name in DESCRIBED} | {
+        "notes_per_quarter": score.note_count * score.tpq / max(1, score.end)
     }
 
 
