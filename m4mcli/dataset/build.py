@@ -20,7 +20,7 @@ from m4mcli.dataset.writer import DRAFTS, PROGRESS, SKETCHES, PackWriter
 from m4mcli.errors import M4mError
 from m4mcli.parallel import available_processors, in_order
 
-FORM = 2
+FORM = 3
 """Changes when the same file becomes another packed piece, so that no unfinished build of before goes on."""
 
 COMMIT_FILES = 512

@@ -19,7 +19,8 @@ BAND = 2
 """Sketches that agree in one band of so many places are compared."""
 
 ALIKE = 0.3
-"""The share of places in which near-duplicates agree. Different pieces agree in next to none, editions in most."""
+"""The share of places in which near-duplicates agree, beyond the standard error that it has. Different pieces agree in
+next to none, editions of a piece in most."""
 
 NEIGHBOURS = 3
 """Among pieces that agree in a band, each is compared with so many that follow it."""
@@ -27,9 +28,10 @@ NEIGHBOURS = 3
 RUN = 6
 """Steps in a run."""
 
-SKETCH = np.dtype([("least", "<u4", PLACES)])
+SKETCH = np.dtype([("least", "<u4", PLACES), ("filled", "u1")])
+"""The least hash of each place, and how many places have one of their own; 0 for a piece that is too short."""
+
 NOTHING = np.iinfo(np.uint32).max
-"""In every place of the sketch of a piece that is too short for one."""
 
 MIXED = np.uint64(0x9E3779B97F4A7C15)
 LONGEST_STEP = 3
@@ -50,18 +52,17 @@ def sketch(notes: NDArray[np.void]) -> NDArray[np.void]:
     if len(steps) < RUN:
         steps = _drum_steps(frame[drums], pitch[drums])
     found = np.zeros(1, SKETCH)
-    found["least"] = NOTHING
     count = len(steps) - RUN + 1
     if count > 0:
         runs = np.zeros(count, np.uint64)
         for i in range(RUN):
             runs += steps[i : i + count] * WEIGHTS[i]
-        found["least"] = _least(runs)
+        found["least"], found["filled"] = _least(runs)
     return found
 
 
-def _least(runs: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """The least hash of the runs that fall to each place.
+def _least(runs: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], int]:
+    """The least hash of the runs that fall to each place, and to how many any falls.
 
     A place to which none falls takes that of the next one that has one (Shrivastava and Li 2014, "Densifying one
     permutation hashing"), with the distance told, so that two places agree only for the same reason.
@@ -73,7 +74,7 @@ def _least(runs: NDArray[np.uint64]) -> NDArray[np.uint32]:
     filled = np.flatnonzero(least != NOTHING)
     following = filled[np.searchsorted(filled, np.arange(PLACES)) % len(filled)]
     distance = (following - np.arange(PLACES)) % PLACES
-    return least[following] + distance.astype(np.uint32) * np.uint32(0x9E3779B1) % np.uint32(NOTHING)
+    return least[following] + distance.astype(np.uint32) * np.uint32(0x9E3779B1), len(filled)
 
 
 def _line_steps(frame: NDArray[np.integer], pitch: NDArray[np.integer]) -> NDArray[np.uint64]:
@@ -115,7 +116,8 @@ def copies(thashes: Sequence[str], sketches: NDArray[np.void]) -> NDArray[np.int
     for i, thash in enumerate(thashes):
         groups.join(first.setdefault(thash, i), i)
     least = sketches["least"]
-    told = np.flatnonzero((least != NOTHING).any(axis=1))
+    filled = sketches["filled"].astype(np.float64)
+    told = np.flatnonzero(filled > 0)
     for start in range(0, PLACES, BAND):
         band = np.ascontiguousarray(least[told, start : start + BAND])
         order = told[np.lexsort((told, *band.T))]
@@ -123,7 +125,9 @@ def copies(thashes: Sequence[str], sketches: NDArray[np.void]) -> NDArray[np.int
             one, other = order[gap:], order[:-gap]
             same = (least[one, start : start + BAND] == least[other, start : start + BAND]).all(axis=1)
             one, other = one[same], other[same]
-            near = (least[one] == least[other]).mean(axis=1) >= ALIKE
+            # Fewer places of their own tell less: they must agree in more by what chance may do.
+            error = np.sqrt(ALIKE * (1 - ALIKE) / np.minimum(filled[one], filled[other]))
+            near = (least[one] == least[other]).mean(axis=1) >= ALIKE + error
             for i, j in zip(one[near].tolist(), other[near].tolist(), strict=True):
                 groups.join(i, j)
     return groups.firsts()

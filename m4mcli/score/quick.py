@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS, MAX_TRACKS, open_container
+from m4mcli.score.heads import Head, head, programs_unclear
+from m4mcli.score.midi_form import decode_text
 from m4mcli.score.score import (
     BEND,
     CONTROL,
-    DRUM_CHANNEL,
     NOTE,
     KeySignature,
     Score,
@@ -33,8 +34,8 @@ DENOMINATORS = {1 << power for power in range(7)}
 LOST = "\N{REPLACEMENT CHARACTER}"
 """What stands in a name for bytes that are not UTF-8."""
 
-HEAD_EVENTS = 256
-"""Events among which a track's first note is sought."""
+HARMLESS = ("track-count", "alien-chunk", "stray-bytes", "leading-bytes", "header-length", "format-0")
+"""Warnings after which a file's tracks are as they were."""
 
 
 def read_quickly(data: bytes) -> Score | None:
@@ -52,76 +53,42 @@ def read_notes(data: bytes) -> Score | None:
     """The notes, tempi and signatures of a MIDI file, without controllers, bends and words, for corpora.
 
     The notes are those of `read_score`, but that those which never end are left out. None as for `read_quickly`, and
-    where symusic would lose what `read_score` finds: names in Latin-1, programs that another track sets.
+    where notes may have a program that another track sets, or that is set at the same time behind them.
     """
-    opened = _opened(data)
+    opened = _opened(data, HARMLESS)
     if opened is None:
         return None
     chunks, source = opened
     score = _whole(source, notes_alone=True)
-    if score is None or not _in_bounds(score, shortest=0) or any(LOST in track.name for track in score.tracks):
+    if score is None or not _in_bounds(score, shortest=0):
         return None
-    silent_about_it = any(not t.program and not t.is_drum and len(t.notes) for t in score.tracks)
-    return None if silent_about_it and programs_cross(chunks) else score
+    lost = any(LOST in track.name for track in score.tracks)
+    untold = any(not t.program and not t.is_drum and len(t.notes) for t in score.tracks)
+    heads = [head(chunk) for chunk in chunks] if lost or untold else []
+    if untold and programs_unclear(chunks, heads):
+        return None
+    return _renamed(score, heads) if lost else score
 
 
-def programs_cross(chunks: Sequence[bytes]) -> bool:
-    """Whether it may be that a track plays with a program that another one sets, by how each of them begins."""
-    heads = [head(chunk) for chunk in chunks]
-    setting = [channels for channels, _ in heads]
-    return any(
-        note not in (None, DRUM_CHANNEL, *own) and any(note in other for j, other in enumerate(setting) if j != i)
-        for i, (own, note) in enumerate(heads)
-    )
+def _renamed(score: Score, heads: Sequence[Head]) -> Score | None:
+    """The score with the names that symusic could not decode; None where it is not clear whose they are."""
+    names = {one.name.decode("utf-8", "replace"): decode_text(one.name) for one in heads}
+    if any(LOST in track.name and track.name not in names for track in score.tracks):
+        return None
+    return replace(score, tracks=tuple(replace(t, name=names.get(t.name, t.name)) for t in score.tracks))
 
 
-def head(chunk: bytes) -> tuple[frozenset[int], int | None]:
-    """The channels whose program a track makes other than 0 before its first note, and the channel of that note.
-
-    None for a track without notes; one that does not play within HEAD_EVENTS is taken to set all channels.
-    """
-    channels: set[int] = set()
-    at = status = 0
-    try:
-        for _ in range(HEAD_EVENTS):
-            at = _after_number(chunk, at)[0]
-            if chunk[at] > 127:
-                status, at = chunk[at], at + 1
-            if status in (0xF0, 0xF7, 0xFF):
-                if chunk[at : at + 2] == b"\x2f\0" and status == 0xFF:
-                    return frozenset(channels), None
-                at, length = _after_number(chunk, at + (status == 0xFF))
-                at += length
-            elif status & 0xF0 == 0x90:
-                return frozenset(channels), status & 15
-            else:
-                if status & 0xF0 == 0xC0 and chunk[at]:
-                    channels.add(status & 15)
-                at += 1 if 0xC0 <= status < 0xE0 else 2
-    except IndexError:
-        pass
-    return frozenset(range(16)), None
-
-
-def _after_number(chunk: bytes, at: int) -> tuple[int, int]:
-    """The place after the number of variable length at `at`, and the number."""
-    value = 0
-    while True:
-        byte = chunk[at]
-        value, at = value << 7 | byte & 0x7F, at + 1
-        if byte < 0x80:
-            return at, value
-
-
-def _opened(data: bytes) -> tuple[tuple[bytes, ...], Any] | None:
-    """The tracks of a sound MIDI file as bytes, and symusic's piece."""
+def _opened(data: bytes, harmless: Sequence[str] = ()) -> tuple[tuple[bytes, ...], Any] | None:
+    """The tracks of a MIDI file as bytes, and symusic's piece; None where anything but what is harmless is odd."""
     from symusic import Score as Source
 
     if data[:4] != b"MThd":
         return None
     try:
         container = open_container(data, "")
-        return None if container.warnings else (container.tracks, Source.from_midi(data))
+        if any(warning.partition(":")[0] not in harmless for warning in container.warnings):
+            return None
+        return container.tracks, Source.from_midi(container.to_bytes() if container.warnings else data)
     except (M4mError, RuntimeError, ValueError, OverflowError):
         return None
 
