@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from m4mcli.tasks.token_piece import Piece
 
 EXAMPLES = (
-    "m4m sample models/mine > new.mid",
+    "m4m sample multihead > new.mid",
     "m4m sample models/mine -n 4 --out-dir results",
     "m4m sample models/tunes --metre 6/8 --key minor -o jig.abc",
-    "m4m sample models/mine --prompt tune.mid --beats 8 --temperature 0.9 -o longer.mid",
+    "m4m sample multihead --prompt tune.mid --beats 8 --temperature 0.9 -o longer.mid",
 )
 LENGTH = 512
 

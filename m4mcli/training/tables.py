@@ -92,6 +92,8 @@ def with_setting(values: dict[str, Any], setting: str) -> dict[str, Any]:
 
 def as_value(value: Any) -> str:
     """A value as it is written in TOML."""
+    if value == {}:
+        return "{}"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(k)} = {as_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
