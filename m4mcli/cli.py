@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from typer.main import get_command
 from m4mcli import __version__
 from m4mcli.command_tree import SETTINGS, Entry, lazy_group, usage_message
 from m4mcli.errors import DONE, FAILED, INTERRUPTED, USAGE, M4mError
-from m4mcli.options import printable
+from m4mcli.options import tell
 
 DATASET = {
     "build": Entry("m4mcli.commands.dataset_build:build", "Pack corpora for training."),
@@ -68,17 +69,11 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"m4m {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def m4m(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
-    ] = False,
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="With --version: those of the models too.")] = False,
 ) -> None:
     """Music for music: small tools that read and write MIDI or JSON on standard input and output.
 
@@ -87,20 +82,44 @@ def m4m(
       m4m harmonize melody.mid > song.mid
       m4m quantize --grid 1/16 played.mid | m4m harmonize -o song.mid
     """
+    if version:
+        typer.echo("\n".join([f"m4m {__version__}", *(_models() if verbose else ())]))
+        raise typer.Exit
+    if verbose:
+        raise M4mError("-v stands behind the name of a command, or with --version", "m4m --help", USAGE)
+    if context.invoked_subcommand is None:
+        raise M4mError("no command", "m4m --help lists them", USAGE)
+
+
+def _models() -> Iterator[str]:
+    from m4mcli.models.registry import available, fingerprint
+
+    for name, path in available().items():
+        yield f"{name} {fingerprint(path)}"
 
 
 def main() -> None:
     """Run `m4m` with the arguments of this process and exit with its status."""
+    _hold_standard_descriptors()
     if hasattr(signal, "SIGPIPE"):
         # A reader that leaves early (`m4m ... | head -c1`) ends us silently, as it does any Unix filter.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(run(sys.argv[1:]))
 
 
+def _hold_standard_descriptors() -> None:
+    """Open what is closed of standard input, output and error, so that no file that is opened later takes its place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command and return the exit status; every failure becomes one line on standard error."""
     if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
+        arguments = [*(word for word in arguments[1:] if word != "help"), "--help"]
     if not arguments:
         # On standard error: in `... | m4m > out.mid` the help must not become the file.
         with contextlib.redirect_stdout(sys.stderr):
@@ -157,7 +176,7 @@ def explain(error: BaseException, program: str = "m4m") -> tuple[int, str]:
 
 def _complain(line: str) -> None:
     """Write one line on standard error, and forget what standard output could not take."""
-    sys.stderr.write(printable(line) + "\n")
+    tell(line)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

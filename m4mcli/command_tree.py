@@ -4,18 +4,23 @@ The only module that leans on undocumented parts of Typer (`typer.core.TyperGrou
 attributes of parameters); `pyproject.toml` pins the range of versions in which they were tried.
 """
 
+import contextlib
 import difflib
+import functools
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from m4mcli.progress import hidden
+
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="Do not show how far it is.")]
 Completes = Literal["music", "files", "folders", "nothing"]
 
 
@@ -72,7 +77,8 @@ class Page:
 def load(name: str, entry: Entry) -> Any:
     """The command `name`, ready to run: imports its module, and no other command's.
 
-    The function's docstring is the help; the module's `EXAMPLES`, command lines, are listed below it.
+    The function's docstring is the help; the module's `EXAMPLES`, command lines, are listed below it. Where the module
+    says `SHOWS_PROGRESS`, the command takes --no-progress.
     """
     module_name, _, function_name = entry.target.partition(":")
     module = importlib.import_module(module_name)
@@ -80,6 +86,8 @@ def load(name: str, entry: Entry) -> Any:
     lines = getattr(module, "EXAMPLES", ())
     examples = "\n".join(["\n\n\b\nExamples:", *(f"  {line}" for line in lines)]) if lines else ""
     text = (inspect.getdoc(function) or "") + examples
+    if getattr(module, "SHOWS_PROGRESS", False):
+        function = _with_no_progress(function)
     plain: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
     if entry.parts:
         one = typer.Typer(cls=lazy_group(entry.parts), help=text, context_settings=SETTINGS, **plain)
@@ -89,6 +97,23 @@ def load(name: str, entry: Entry) -> Any:
         one.command(name, help=text, context_settings=SETTINGS)(function)
     command = get_command(one)
     command.name = name
+    return command
+
+
+def _with_no_progress(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with the option --no-progress before its -q."""
+
+    @functools.wraps(function)
+    def command(*, no_progress: bool, **given: Any) -> Any:
+        with hidden() if no_progress else contextlib.nullcontext():
+            return function(**given)
+
+    whole = inspect.signature(function, eval_str=True)
+    added = inspect.Parameter("no_progress", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=NoProgress)
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in whole.parameters.values()]
+    place = next((i for i, p in enumerate(parameters) if p.name == "quiet"), len(parameters))
+    parameters.insert(place, added)
+    vars(command)["__signature__"] = whole.replace(parameters=parameters)
     return command
 
 

@@ -4,6 +4,7 @@ A command names the options it takes by these types, hands their values to `Invo
 writes, warns and reports through it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,6 +129,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
+def tell(message: str) -> None:
+    """Print a message as one line on standard error. Where that is closed or full the work goes on untold."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(printable(message) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        # Otherwise the interpreter tries again while it ends, and fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 @dataclass(frozen=True)
 class Invocation:
     """One run of a command: where its music comes from and goes to, and how much it tells.
@@ -236,4 +249,4 @@ class Invocation:
     def _tell(self, message: str) -> None:
         kind, text = ("warning: ", message[9:]) if message.startswith("warning: ") else ("", message)
         about = f"{self.about}: " if self.about and not text.startswith(self.about) else ""
-        print(printable(f"m4m {self.command}: {kind}{about}{text}"), file=sys.stderr)
+        tell(f"m4m {self.command}: {kind}{about}{text}")

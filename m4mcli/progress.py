@@ -1,12 +1,34 @@
-"""Progress on standard error: only on a terminal, only when the work takes more than a second."""
+"""Progress on standard error: only on a terminal, only when the work takes more than a second.
+
+`-q`, `--no-progress`, TERM=dumb and CI in the environment keep it away.
+"""
 
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 
 SECONDS_BEFORE_SHOWN = 1.0
+
+_hidden = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Inside it no progress is shown: what `--no-progress` asks for."""
+    before = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(before)
+
+
+def wanted(quiet: bool = False) -> bool:
+    """Whether progress is to be shown: standard error is a terminal that can, and nothing keeps it away."""
+    kept_away = quiet or _hidden.get() or os.environ.get("TERM") == "dumb" or "CI" in os.environ
+    return not kept_away and sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager
@@ -14,10 +36,9 @@ def shown(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None
     """A function to be called with (done, of) while the work goes on; None where nothing is to be shown.
 
     Nothing is written to the terminal, and nothing imported, before SECONDS_BEFORE_SHOWN have passed; what was written
-    is wiped at the end. TERM=dumb, CI and no terminal mean that nothing is shown.
+    is wiped at the end.
     """
-    dumb = os.environ.get("TERM") == "dumb" or "CI" in os.environ
-    if quiet or dumb or sys.stderr is None or not sys.stderr.isatty():
+    if not wanted(quiet):
         yield None
         return
     began = time.monotonic()

@@ -198,3 +198,22 @@ def test_mended_is_clean_and_stays_as_it_is(score: Score) -> None:
     assert [t.notes.tolist() for t in plain.tracks] == [t.notes.tolist() for t in again.score.tracks]
     before = {(o, p) for t in score.tracks for o, _, p, _ in t.notes.tolist()}
     assert {(o, p) for t in again.score.tracks for o, _, p, _ in t.notes.tolist()} == before
+
+
+def test_a_sequence_of_a_format_2_file_is_taken_out(m4m: Run, tmp_path: Path, examples: Path) -> None:
+    one, other = (mido.MidiFile(examples / f"{name}.mid") for name in ("ode-to-joy", "greensleeves"))
+    both = mido.MidiFile(type=2, ticks_per_beat=480)
+    both.tracks += [one.tracks[1], other.tracks[1]]
+    both.save(tmp_path / "both.mid")
+    assert b"format-2: 2 independent sequences" in m4m("check", "both.mid").stdout
+    done = m4m("check", "--fix", "--piece", "2", "both.mid", "-o", "second.mid")
+    assert b"format-2" in done.stderr
+    second = mido.MidiFile(tmp_path / "second.mid")
+    assert (second.type, [list(track) for track in second.tracks]) == (0, [list(other.tracks[1])])
+    for name, number, told in (
+        ("both.mid", "3", "both.mid: no sequence 3; it has 2"),
+        ("second.mid", "1", "second.mid: MIDI format 0, which holds one piece; leave --piece out"),
+    ):
+        refused = m4m("check", "-q", "--fix", "--piece", number, name)
+        assert (refused.returncode, refused.stderr.decode()) == (1, f"m4m check: {told}\n")
+    assert m4m("check", "--piece", "1", "both.mid").returncode == 2

@@ -2,17 +2,19 @@
 
 import os
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, environment
 from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.score.excerpt import excerpt
-from m4mcli.score.score import CONTROL, Score, Tempo, TimeSignature, Track, notes_array
+from m4mcli.score.score import BEND, CONTROL, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 from m4mcli.sound.font import font_instruments
 from m4mcli.sound.font_file import read_font
@@ -207,6 +209,36 @@ def test_the_envelope_and_filter_of_a_font(tmp_path: Path) -> None:
     assert loudnesses["other keys"] == [0, 0]
 
 
+@pytest.mark.parametrize("plays", ["tone", "font"])
+def test_pitch_bends_are_heard(sine_font: Path, plays: str) -> None:
+    instrument = plain_instrument if plays == "tone" else font_instruments(sine_font)
+    low, up = (0, 480, 69, 100), (2880, 480, 69, 100)
+    bends = np.array([(960, 8191), (1440, 0), (2880, -8192)], BEND)
+    long = replace(track((0, 2880, 69, 100), up, program=73), bends=bends)
+    sound = heard(piece(long), instrument).mean(axis=1)
+    second = RATE
+    hears = [pitch_of(sound[int(at * second) : int((at + 0.4) * second)]) for at in (0.3, 1.05, 2.0, 3.05)]
+    assert hears == pytest.approx([440, 440 * 2 ** (2 / 12), 440, 440 * 2 ** (-2 / 12)], rel=0.01)
+    octave = np.array([(0, 101, 0), (0, 100, 0), (0, 6, 12)], CONTROL)
+    wide = heard(piece(replace(long, controls=octave)), instrument).mean(axis=1)
+    assert pitch_of(wide[int(1.05 * second) : int(1.45 * second)]) == pytest.approx(880, rel=0.01)
+    unbent = heard(piece(track(low)), instrument)
+    still = replace(track(low), bends=np.array([(5000, 8191)], BEND))
+    assert (heard(piece(still), instrument)[: len(unbent) // 2] == unbent[: len(unbent) // 2]).all()
+
+
+def test_a_compressed_font_is_named(m4m: Run, tmp_path: Path) -> None:
+    good = bytearray(font(SINE, (PERIOD, 11 * PERIOD), 69))
+    kind = good.index(b"shdr") + 8 + 44
+    assert good[kind] == 1
+    good[kind] = 0x11
+    (tmp_path / "small.sf3").write_bytes(good)
+    done = m4m("render", "--soundfont", "small.sf3", stdin=score_to_midi(piece(track((0, 480, 69, 100)))))
+    assert (done.returncode, done.stdout) == (1, b"")
+    told = b"m4m render: small.sf3: an .sf3 soundfont, whose samples are compressed; name an .sf2 file\n"
+    assert done.stderr == told
+
+
 def test_damaged_fonts_are_refused(tmp_path: Path) -> None:
     good = font(SINE, (PERIOD, 11 * PERIOD), 69)
     rng = np.random.default_rng(5)
@@ -316,16 +348,24 @@ def get_devices(**_): return [{"name": n, "is_input": False, "is_output": True} 
 
 
 @posix
-def test_play_to_a_port(m4m: Run, tmp_path: Path) -> None:
-    (tmp_path / "fakeports.py").write_text(PORTS)
+def test_play_to_a_port(tmp_path: Path) -> None:
     env = {"PATH": str(tmp_path), "MIDO_BACKEND": "fakeports"}
-    assert m4m("play", "--ports", **env).stdout == b"Through\nFLUID Synth\n"
+
+    def m4m(env: dict[str, str], *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        # In an interpreter of its own: mido chooses its backend when it is imported.
+        command = [sys.executable, "-m", "m4mcli", *arguments]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, cwd=tmp_path, env=environment(**env), check=False
+        )
+
+    (tmp_path / "fakeports.py").write_text(PORTS)
+    assert m4m(env, "play", "--ports").stdout == b"Through\nFLUID Synth\n"
     quick = score_to_midi(piece(track((0, 48, 69, 100), (96, 48, 70, 90)), tempo=100_000))
-    assert m4m("play", "--port", "fluid", stdin=quick, **env).returncode == 0
+    assert m4m(env, "play", "--port", "fluid", stdin=quick).returncode == 0
     log = (tmp_path / "log").read_text().splitlines()
     assert [line.split()[2] for line in log if line.startswith("note_on")] == ["note=69", "note=70"]
     assert log[-1] == "reset"
-    assert m4m("play", "--port", "oboe", stdin=quick, **env).returncode == 1
-    nothing = m4m("play", stdin=quick, PATH=str(tmp_path), MIDO_BACKEND="nosuchbackend")
+    assert m4m(env, "play", "--port", "oboe", stdin=quick).returncode == 1
+    nothing = m4m(env | {"MIDO_BACKEND": "nosuchbackend"}, "play", stdin=quick)
     assert nothing.returncode == 1
     assert b"nothing here plays sound, and there is no MIDI port" in nothing.stderr

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from m4mcli.tasks.analyze import Analysis
 
 EXAMPLES = ("m4m analyze song.mid > song.json", "m4m analyze --chart song.mid", "m4m analyze --lab labels/ *.mid")
+SHOWS_PROGRESS = True
 Form = Literal["json", "jsonl", "midi", "chart"]
 Result = tuple[str, dict[str, Any]]
 """A piece's name, and its analysis, or its chart under that name."""

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from m4mcli.score.read import Reading
 
 EXAMPLES = ("m4m check songs/*.mid", "m4m check --fix odd.mid -o mended.mid")
+SHOWS_PROGRESS = True
 
 Fix = Annotated[bool, typer.Option("--fix", help="Write the music mended; what is odd is told on standard error.")]
+Piece = Annotated[
+    int | None,
+    typer.Option(
+        "--piece", min=1, metavar="N", show_default=False, help="With --fix: of a format 2 file the sequence N alone."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON: what is odd, or with --fix the music.")]
 AsLines = Annotated[bool, typer.Option("--jsonl", help="Write what is odd as JSON, one file to a line.")]
 
@@ -23,6 +30,7 @@ AsLines = Annotated[bool, typer.Option("--jsonl", help="Write what is odd as JSO
 def check(
     files: Files = None,
     fix: Fix = False,
+    piece: Piece = None,
     as_json: AsJson = False,
     as_lines: AsLines = False,
     output: Output = "-",
@@ -42,21 +50,24 @@ def check(
         raise M4mError("--jsonl and --fix exclude each other", "--fix writes music", USAGE)
     if out_dir is not None and not fix:
         raise M4mError("--out-dir is for the music that --fix writes", "add --fix", USAGE)
+    if piece is not None and not fix:
+        raise M4mError("--piece is for the music that --fix writes", "add --fix", USAGE)
     names = tuple(files or ())
     if fix:
-        status = _fix(Invocation("check", None, output, as_json=as_json, force=force, quiet=quiet), names, out_dir)
+        run = Invocation("check", None, output, as_json=as_json, force=force, quiet=quiet)
+        status = _fix(run, names, out_dir, piece)
     else:
-        status = _report(names, as_json, as_lines, output)
+        status = _report(Invocation("check", output=output, quiet=quiet), names, as_json, as_lines)
     if status:
         raise typer.Exit(status)
 
 
-def _report(names: tuple[str, ...], as_json: bool, as_lines: bool, output: str) -> int:
+def _report(out: Invocation, names: tuple[str, ...], as_json: bool, as_lines: bool) -> int:
     """Write what is odd about each file; the exit status."""
     from m4mcli.progress import shown
 
     found, failed = [], False
-    with shown("files") as progress:
+    with shown("files", out.quiet) as progress:
         for done, name in enumerate(names or (None,), 1):
             run = Invocation("check", name, quiet=True)
             try:
@@ -68,7 +79,6 @@ def _report(names: tuple[str, ...], as_json: bool, as_lines: bool, output: str) 
                 failed = True
             if progress is not None:
                 progress(done, len(names) or 1)
-    out = Invocation("check", output=output)
     if as_json:
         out.write(json.dumps(found if len(names) > 1 else found[0], indent=2, ensure_ascii=False) + "\n")
     elif as_lines:
@@ -99,8 +109,8 @@ def _described(name: str | None, reading: "Reading") -> dict[str, Any]:
     }
 
 
-def _fix(run: Invocation, names: tuple[str, ...], out_dir: str | None) -> int:
-    """Write each file mended; the exit status."""
+def _fix(run: Invocation, names: tuple[str, ...], out_dir: str | None, piece: int | None) -> int:
+    """Write each file, or one piece of it, mended; the exit status."""
     from m4mcli.batch import Batch
     from m4mcli.inspection.oddities import oddities
     from m4mcli.inspection.repair import mended_midi, mended_score
@@ -110,6 +120,8 @@ def _fix(run: Invocation, names: tuple[str, ...], out_dir: str | None) -> int:
 
     def mend(run: Invocation, reading: "Reading", _: "Progress | None") -> "list[Write]":
         nonlocal still_odd
+        if piece is not None:
+            reading = _piece(reading, piece, run.file or "-")
         for oddity in oddities(reading)[len(reading.warnings) :]:
             run.warn(f"{oddity.name}: {oddity.text}{'; mended' if oddity.mendable else ''}")
             still_odd = still_odd or not oddity.mendable
@@ -122,3 +134,16 @@ def _fix(run: Invocation, names: tuple[str, ...], out_dir: str | None) -> int:
 
     Batch(run, names, out_dir).write_all(mend, "files")
     return CHECK_SAID_NO if still_odd else DONE
+
+
+def _piece(reading: "Reading", number: int, name: str) -> "Reading":
+    """One of the sequences of a format 2 file."""
+    from dataclasses import replace
+
+    from m4mcli.score.container import sequence
+    from m4mcli.score.read import read_score
+
+    if reading.midi is None:
+        raise M4mError(f"{name}: JSON holds one piece", "leave --piece out")
+    found = read_score(sequence(reading.midi, number, name), name)
+    return replace(found, warnings=(*reading.warnings, *found.warnings))

@@ -40,6 +40,7 @@ EXAMPLES = (
     "m4m continue --bars 4 tune.mid > longer.mid",
     "m4m continue --bars 8 --instruments piano,bass --seed 3 tune.mid -o longer.mid",
 )
+SHOWS_PROGRESS = True
 
 APART = 4
 """Seeds between the versions of -n."""

@@ -21,6 +21,7 @@ EXAMPLES = (
     "m4m dataset build maestro-v3.0.0 lmd_full.tar.gz --out packs/all",
     "m4m dataset build scores asap --glob 'asap=**/midi_score.mid' --out packs/all",
 )
+SHOWS_PROGRESS = True
 
 Folders = Annotated[
     list[str],

@@ -39,6 +39,7 @@ EXAMPLES = (
     "m4m drumify --kit kick,snare,hat --intensity 0.7 --seed 3 song.mid -o out.mid",
     "m4m drumify songs/*.mid --out-dir drums",
 )
+SHOWS_PROGRESS = True
 
 Intensity = Annotated[
     float,

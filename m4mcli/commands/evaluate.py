@@ -34,6 +34,7 @@ EXAMPLES = (
     "m4m evaluate analyze --folder labelled --source nottingham",
     "m4m evaluate mine/ --against theirs/ --plot figures.svg",
 )
+SHOWS_PROGRESS = True
 
 Targets = Annotated[
     list[str],

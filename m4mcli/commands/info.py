@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from m4mcli.inspection.summary import Summary
 
 EXAMPLES = ("m4m info song.mid", "m4m info --jsonl *.mid", "m4m info songs/")
+SHOWS_PROGRESS = True
 SHOWN_CHANGES = 8
 """How many changes of tempo, metre or key the text form lists."""
 

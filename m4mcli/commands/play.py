@@ -8,6 +8,7 @@ from m4mcli.errors import M4mError
 from m4mcli.options import Bars, File, Invocation, Quiet, Soundfont, Verbose
 
 EXAMPLES = ("m4m play song.mid", "m4m harmonize melody.mid | m4m play --bars 1-8")
+SHOWS_PROGRESS = True
 
 Port = Annotated[
     str | None,

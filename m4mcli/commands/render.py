@@ -12,6 +12,7 @@ EXAMPLES = (
     "m4m render song.mid -o song.wav",
     "m4m harmonize melody.mid | m4m render --soundfont FluidR3_GM.sf2 > song.wav",
 )
+SHOWS_PROGRESS = True
 
 Rate = Annotated[int, typer.Option("--rate", min=8000, max=96000, metavar="HZ", help="Samples a second.")]
 

@@ -34,6 +34,7 @@ EXAMPLES = (
     "m4m sample multihead --prompt tune.mid --beats 8 --temperature 0.9 -o longer.mid",
 )
 LENGTH = 512
+SHOWS_PROGRESS = True
 
 ModelName = Annotated[
     str,

@@ -47,6 +47,7 @@ EXAMPLES = (
     "m4m tokenize --scheme abc --text song.mid > song.abc",
     "m4m tokenize --scheme tsd --train-bpe 20000 songs/ -o bpe.json",
 )
+SHOWS_PROGRESS = True
 
 
 def tokenize(

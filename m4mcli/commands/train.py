@@ -16,6 +16,7 @@ EXAMPLES = (
     "m4m train toy --set optimizer.lr=0.001 --print",
     "m4m train mmt-1m --pack songs --out run",
 )
+SHOWS_PROGRESS = True
 
 RecipeName = Annotated[
     str,

@@ -1,6 +1,5 @@
 """How each task is measured: which tables, with which figures, of which answers."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from m4mcli.dataset.pack import Pack
 from m4mcli.evaluation.table import Table
+from m4mcli.progress import wanted
 
 Asked = tuple[str | None, dict[str, Any]] | None
 """The model's name and how it samples; None for the baselines alone."""
@@ -118,7 +118,7 @@ TASKS = {
 @contextmanager
 def _shown(answer: Callable[..., Any] | None) -> Iterator[Any]:
     """The same, with the songs that it has answered counted on a terminal's standard error."""
-    if answer is None or not sys.stderr.isatty():
+    if answer is None or not wanted():
         yield answer
         return
     from rich.console import Console

@@ -102,10 +102,12 @@ def zsh(commands: Sequence[Page]) -> str:
         "    command)",
         "        commands=(",
         *(f"            {_zsh_quoted(f'{page.name}:{page.summary}')}" for page in commands),
+        "            'help:Show the help of a command.'",
         "        )",
         "        _describe command commands ;;",
         "    argument)",
         "        case $words[1] in",
+        f"        help) _arguments '1:command:({' '.join(page.name for page in commands)})' ;;",
     ]
     for page in commands:
         lines += [f"        {page.name})", *(_zsh_group(page) if page.parts else _zsh_arguments(page))]
@@ -147,13 +149,20 @@ def _zsh_value(parameter: Parameter) -> str:
 
 
 def fish(commands: Sequence[Page]) -> str:
-    """The completion commands for fish."""
+    """The completion commands for fish 3.1 and later."""
     subcommand = "complete -c m4m -n __fish_use_subcommand -f"
+    names = " ".join(page.name for page in commands)
     lines = [
         f"# fish completion of m4m; {MADE_BY}",
+        "function __m4m_music",
+        "    __fish_complete_path (commandline -ct) |"
+        f" string match -r -i '^[^\\t]*(?:/|\\.(?:{'|'.join(MUSIC_SUFFIXES)}))(?:\\t.*)?$'",
+        "end",
         f"{subcommand} -s h -l help -d 'Show help'",
         f"{subcommand} -l version -d 'Print the version'",
         *(f"{subcommand} -a {page.name} -d {_fish_quoted(page.summary)}" for page in commands),
+        f"{subcommand} -a help -d 'Show the help of a command'",
+        f"complete -c m4m -n '__fish_seen_subcommand_from help' -f -a '{names}'",
     ]
     for page in commands:
         here = f"__fish_seen_subcommand_from {page.name}"
@@ -184,7 +193,11 @@ def _fish_value(parameter: Parameter) -> str:
     """The value's completion; empty for files, which fish offers of itself."""
     if parameter.choices:
         return f"-x -a '{' '.join(parameter.choices)}'"
-    return {"nothing": "-x", "folders": "-x -a '(__fish_complete_directories)'"}.get(parameter.completes, "")
+    return {
+        "nothing": "-x",
+        "folders": "-x -a '(__fish_complete_directories)'",
+        "music": "-x -a '(__m4m_music)'",
+    }.get(parameter.completes, "")
 
 
 SHELLS: dict[str, Callable[[Sequence[Page]], str]] = {"bash": bash, "zsh": zsh, "fish": fish}

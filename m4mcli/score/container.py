@@ -21,6 +21,8 @@ MAX_QUARTERS = 40_000
 MAX_TPQ = 0x7FFF
 CHUNK_HEADER = 8
 AGAIN = "export it again from the program that made it"
+STDIN = "stdin"
+"""What standard input is called in messages."""
 
 Kind = Literal["midi", "json", "abc"]
 
@@ -91,6 +93,8 @@ def recognise(data: bytes, name: str) -> Kind:
         return "midi"
     if looks in (TEXT, UNKNOWN) and ABC.match(data[:SOUGHT].replace(b"\r", b"\n")):
         return "abc"
+    if name == STDIN:
+        hint = hint.replace(" -c {name}", "").replace(" -dc {name}", " -d").replace("{name}", "-")
     raise M4mError(f"{name}: not a MIDI file ({looks})", hint.format(name=name))
 
 
@@ -133,8 +137,24 @@ def open_container(data: bytes, name: str) -> Container:
     if kind == 0 and len(tracks) > 1:
         warnings.append(f"format-0: one track expected, {len(tracks)} found; read as format 1")
     if kind == 2:
-        warnings.append("format-2: independent sequences, read as if they sounded together")
+        warnings.append(
+            f"format-2: {len(tracks)} independent sequences, read as if they sounded together; "
+            "m4m check --fix --piece N takes one of them"
+        )
     return Container(kind, division, tuple(tracks), tuple(warnings))
+
+
+def sequence(midi: bytes, number: int, name: str) -> bytes:
+    """One of the independent sequences of a format 2 file, counted from 1, as a file of format 0.
+
+    Raises M4mError where the file is of another format, or has fewer sequences.
+    """
+    container = open_container(midi, name)
+    if container.format != 2:
+        raise M4mError(f"{name}: MIDI format {container.format}, which holds one piece", "leave --piece out")
+    if number > len(container.tracks):
+        raise M4mError(f"{name}: no sequence {number}", f"it has {len(container.tracks)}")
+    return Container(0, container.tpq, (container.tracks[number - 1],)).to_bytes()
 
 
 def _unwrapped(data: bytes, name: str) -> bytes:

@@ -18,6 +18,7 @@ from m4mcli.score.container import (
     MAX_BYTES,
     MAX_NOTES,
     MAX_QUARTERS,
+    STDIN,
     Container,
     open_container,
     recognise,
@@ -27,7 +28,6 @@ from m4mcli.score.midi_form import decode_text, score_from_events
 from m4mcli.score.score import Score
 from m4mcli.score.walk import MAX_EVENTS, DamagedTrackError, Events, walk_track
 
-STDIN = "stdin"
 LEAST_BYTES, READ_BYTES = 1 << 12, 1 << 20
 ALIKE = 3
 """How many warnings of one name are told before the rest is counted."""

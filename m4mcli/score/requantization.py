@@ -39,7 +39,7 @@ def _requantized_chunk(chunk: Chunk, lines: Lines, how: Quantization) -> tuple[C
     place, close, left = moved(onset, end, voice, lines, how)
     begins = {begin: tick for (begin, _), tick in zip(pairs, place.tolist(), strict=True)}
     stops = {stop: tick for (_, stop), tick in zip(pairs, close.tolist(), strict=True) if events[stop].is_note_off}
-    ticks = begins | stops | _program_ticks(events, begins)
+    ticks = begins | stops | _program_ticks(events, begins) | _stray_ticks(events, begins, stops)
     return replace(chunk, events=in_order(events, ticks)), left
 
 
@@ -71,6 +71,21 @@ def _program_ticks(events: tuple[Event, ...], begins: dict[int, int]) -> dict[in
                 edge[event.channel] = bound(edge.get(event.channel, begins[i]), begins[i])
             elif _sets_program(event) and event.channel in edge:
                 ticks[i] = bound(ticks.get(i, event.tick), edge[event.channel])
+    return ticks
+
+
+def _stray_ticks(events: tuple[Event, ...], begins: dict[int, int], stops: dict[int, int]) -> dict[int, int]:
+    """New ticks of note-offs that end no note, where a note of their key would otherwise come to lie around them."""
+    ticks: dict[int, int] = {}
+    for order, moved_ticks, bound in ((range(len(events)), stops, max), (range(len(events) - 1, -1, -1), begins, min)):
+        edge: dict[tuple[int, int], int] = {}
+        for i in order:
+            event = events[i]
+            if i in moved_ticks:
+                key = event.channel, event.pitch
+                edge[key] = bound(edge.get(key, moved_ticks[i]), moved_ticks[i])
+            elif event.is_note_off and i not in stops and (event.channel, event.pitch) in edge:
+                ticks[i] = bound(ticks.get(i, event.tick), edge[event.channel, event.pitch])
     return ticks
 
 

@@ -22,6 +22,9 @@ from m4mcli.score.read import reason, walk_container
 from m4mcli.score.score import DRUM_CHANNEL, Score, Track
 
 STDOUT = "stdout"
+BINARY = getattr(os, "O_BINARY", 0)
+"""What Windows needs, so that no line ends are put in."""
+
 MELODIC = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 
 
@@ -150,7 +153,9 @@ def _to_file(payload: bytes, path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     scratch = target.with_name(f".m4m-{secrets.token_hex(6)}.tmp")
     try:
-        with scratch.open("xb") as out:
+        # What others must not read of the old file they must not read of the new one while it is written.
+        made = 0o666 if mode is None else 0o600
+        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, made), "wb") as out:
             out.write(payload)
         if mode is not None:
             scratch.chmod(stat.S_IMODE(mode))

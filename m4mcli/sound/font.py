@@ -34,7 +34,7 @@ from m4mcli.sound.font_file import (
     Zone,
     read_font,
 )
-from m4mcli.sound.mixing import Instrument, Samples
+from m4mcli.sound.mixing import Instrument, Places, Samples
 
 SILENCE_DB = 100.0
 """Envelopes fall by so much in their decay and release times."""
@@ -68,11 +68,13 @@ class FontInstrument:
         """See Instrument."""
         return max((sound.lasts(held) for sound in self._sounds(pitch, velocity)), default=0.0)
 
-    def samples(self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int) -> Samples:
+    def samples(
+        self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int, bent: Places | None = None
+    ) -> Samples:
         """See Instrument."""
         out = np.zeros((high - low, 2), np.float32)
         for sound in self._sounds(pitch, velocity):
-            out += sound.samples(held, rate, low, high)
+            out += sound.samples(held, rate, low, high, bent)
         return out * np.float32(GAIN * (velocity / 127) ** 2)
 
     def _sounds(self, pitch: int, velocity: int) -> "Iterator[ZoneSound]":
@@ -104,10 +106,11 @@ class ZoneSound:
         fallen = self.delay + self.attack + self.hold + self.decay * INAUDIBLE_DB / SILENCE_DB
         return float(min(wave, released, fallen if self.sustain_db >= INAUDIBLE_DB else np.inf))
 
-    def samples(self, held: float, rate: int, low: int, high: int) -> Samples:
+    def samples(self, held: float, rate: int, low: int, high: int, bent: Places | None = None) -> Samples:
         """Samples of a note held for `held` seconds, as in Instrument."""
         t = np.arange(low, high) / rate
-        place = np.maximum(t - self.delay, 0.0) * self.speed
+        played = t if bent is None else bent / rate
+        place = np.maximum(played - self.delay, 0.0) * self.speed
         if self.loop:
             first, last = self.loop
             place = np.where(place < last, place, first + (place - first) % (last - first))

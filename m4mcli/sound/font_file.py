@@ -30,6 +30,8 @@ NOT_ADDED = {KEYS, VELOCITIES, INSTRUMENT, SAMPLE, MODES, ROOT, *COARSE, *COARSE
 
 DRUM_BANK = 128
 ROM = 0x8000
+COMPRESSED = 0x10
+"""The kind of a sample that is stored as Ogg Vorbis (.sf3)."""
 
 Generators = dict[int, int]
 
@@ -90,14 +92,16 @@ def read_font(path: Path) -> FontFile:
     if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
         raise M4mError(f"{path}: not a soundfont", "name an .sf2 file")
     try:
-        return _parsed(data)
+        return _parsed(data, path)
     except (StructError, KeyError, IndexError, ValueError) as error:
         raise M4mError(f"{path}: a damaged soundfont, or one of another kind", "name an .sf2 file") from error
 
 
-def _parsed(data: bytes) -> FontFile:
+def _parsed(data: bytes, path: Path) -> FontFile:
     chunks = dict(_chunks(data, 12, len(data)))
     raw = chunks[b"smpl"]
+    if any(row[-1] & COMPRESSED for row in iter_unpack("<20s5IBbHH", chunks[b"shdr"])):
+        raise M4mError(f"{path}: an .sf3 soundfont, whose samples are compressed", "name an .sf2 file")
     samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")
     headers = []
     for row in iter_unpack("<20s5IBbHH", chunks[b"shdr"]):

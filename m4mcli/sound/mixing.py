@@ -1,7 +1,6 @@
 """Notes mixed into sound, block by block, so that memory does not grow with the piece. The same notes, the same sound.
 
-Tempi and the sustain pedal are followed, volume, expression and panning as they are when a note begins; pitch bends are
-not.
+Tempi, the sustain pedal and pitch bends are followed, volume, expression and panning as they are when a note begins.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +14,17 @@ from m4mcli.score.clock import seconds_at
 from m4mcli.score.score import Score, Track
 
 Samples = NDArray[np.float32]
+Places = NDArray[np.float64]
 
 BLOCK_SECONDS = 10.0
 TAIL_SECONDS = 1.0
 LOUDEST = 0.85
 VOLUME, PAN, EXPRESSION, PEDAL = 7, 10, 11, 64
+DATA_ENTRY, PARAMETER_FINE, PARAMETER = 6, 100, 101
+BEND_STEPS = 8192
+USUAL_RANGE = 2.0
+"""Semitones that a bend reaches until the file sets it (General MIDI)."""
+
 PEDAL_DOWN = 64
 USUAL = {VOLUME: 100, PAN: 64, EXPRESSION: 127}
 """What a controller is until the file sets it (General MIDI)."""
@@ -34,8 +39,13 @@ class Instrument(Protocol):
     def lasts(self, pitch: int, velocity: int, held: float) -> float:
         """Seconds from the beginning of a note that is held for `held` seconds until nothing of it is left."""
 
-    def samples(self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int) -> Samples:
-        """Samples `low` to `high`, counted from its beginning, of one note, as (high - low, 2)."""
+    def samples(
+        self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int, bent: Places | None = None
+    ) -> Samples:
+        """Samples `low` to `high`, counted from its beginning, of one note, as (high - low, 2).
+
+        `bent` says at which sample of the note without bends each of them stands, where there are bends.
+        """
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,29 @@ class Part:
     pitch: NDArray[np.int64]
     velocity: NDArray[np.int64]
     gain: Samples
+    bends: "Bends"
+
+
+@dataclass(frozen=True)
+class Bends:
+    """How fast a track's notes go by, from moments in seconds on: 1 without a bend, 2 an octave higher."""
+
+    moments: NDArray[np.float64]
+    speeds: NDArray[np.float64]
+
+    def within(self, begin: float, end: float) -> bool:
+        """Whether a note between these moments is bent."""
+        first, last = np.searchsorted(self.moments, (begin, end), side="right")
+        return bool((self.speeds[max(first - 1, 0) : last] != 1).any())
+
+    def places(self, begin: float, rate: int, low: int, high: int) -> Places:
+        """Where samples `low` to `high` of a note that begins at `begin` stand in that note without bends."""
+        now = begin + np.arange(low, high) / rate
+        edges = np.append(begin, self.moments[self.moments > begin])
+        speeds = self.speeds[np.maximum(np.searchsorted(self.moments, edges, side="right") - 1, 0)]
+        passed = np.append(0.0, np.cumsum(np.diff(edges) * speeds[:-1]))
+        i = np.searchsorted(edges, now, side="right") - 1
+        return np.asarray((passed[i] + (now - edges[i]) * speeds[i]) * rate)
 
 
 def sound_blocks(score: Score, instrument: Callable[[Track], Instrument], rate: int) -> Iterator[Samples]:
@@ -80,7 +113,22 @@ def _part(score: Score, track: Track, instrument: Instrument, side: float) -> Pa
     pitch, velocity = track.notes["pitch"].astype(np.int64), track.notes["velocity"].astype(np.int64)
     rows = zip(pitch.tolist(), velocity.tolist(), (end - begin).tolist(), strict=True)
     lasting = np.array([instrument.lasts(*row) for row in rows])
-    return Part(instrument, begin, end, lasting, pitch, velocity, gain.astype(np.float32))
+    return Part(instrument, begin, end, lasting, pitch, velocity, gain.astype(np.float32), _bends(score, track))
+
+
+def _bends(score: Score, track: Track) -> Bends:
+    """The bends of a track; their range is two semitones, or what registered parameter 0 says."""
+    ticks = np.append(np.int64(-1), track.bends["tick"].astype(np.int64))
+    values = np.append(0.0, track.bends["value"] / BEND_STEPS)
+    ranges = np.full(len(ticks), USUAL_RANGE)
+    parameter = [127, 127]
+    for tick, number, value in track.controls.tolist():
+        if number in (PARAMETER, PARAMETER_FINE):
+            parameter[number - PARAMETER_FINE] = value
+        elif parameter == [0, 0] and number == DATA_ENTRY:
+            ranges[ticks >= tick] = value
+    moments = np.where(ticks < 0, -np.inf, seconds_at(score, np.maximum(ticks, 0)))
+    return Bends(moments, 2 ** (values * ranges / 12))
 
 
 def _control(track: Track, number: int) -> NDArray[np.float64]:
@@ -123,5 +171,9 @@ def _mix(part: Part, block: Samples, first: int, rate: int) -> None:
         low, high = max(first, start), min(last, start + round(part.lasting[i] * rate))
         if low < high:
             pitch, velocity = int(part.pitch[i]), int(part.velocity[i])
-            sound = part.instrument.samples(pitch, velocity, held, rate, low - start, high - start)
+            begin = float(part.begin[i])
+            bent = None
+            if part.bends.within(begin, begin + float(part.lasting[i])):
+                bent = part.bends.places(begin, rate, low - start, high - start)
+            sound = part.instrument.samples(pitch, velocity, held, rate, low - start, high - start, bent)
             block[low - first : high - first] += sound * part.gain[i]

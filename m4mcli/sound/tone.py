@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from m4mcli.score.score import Track
-from m4mcli.sound.mixing import Instrument, Samples
+from m4mcli.sound.mixing import Instrument, Places, Samples
 from m4mcli.theory.drum_sounds import kind_of
 
 TABLE = 2048
@@ -61,12 +61,16 @@ class Tone:
         faded = SILENT_DECAYS * _decay(self.voice, pitch) if self.voice.decay else held
         return min(held, faded) + self.voice.release
 
-    def samples(self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int) -> Samples:
+    def samples(
+        self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int, bent: Places | None = None
+    ) -> Samples:
         """See Instrument."""
         voice = self.voice
         k = np.arange(low, high)
         frequency = 440.0 * 2 ** ((pitch - 69) / 12)
-        wave = _cycle(voice, pitch, rate)[(k * (frequency * TABLE / rate)).astype(np.int64) % TABLE]
+        wave = _cycle(voice, pitch, rate)[
+            ((k if bent is None else bent) * (frequency * TABLE / rate)).astype(np.int64) % TABLE
+        ]
         t = (k / rate).astype(np.float32)
         level = np.minimum(1.0, t / voice.attack) * (velocity / 127) ** 1.5
         if voice.decay:
@@ -83,7 +87,9 @@ class Drums:
         """See Instrument."""
         return _drum_seconds(pitch)
 
-    def samples(self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int) -> Samples:
+    def samples(
+        self, pitch: int, velocity: int, held: float, rate: int, low: int, high: int, bent: Places | None = None
+    ) -> Samples:
         """See Instrument."""
         return np.asarray((_drum(pitch, rate)[low:high] * (velocity / 127) ** 1.5)[:, None], np.float32)
 

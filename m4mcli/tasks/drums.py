@@ -217,7 +217,7 @@ def _asked(ground: Ground, wish: DrumWish) -> tuple[int, int]:
 def _prompt(prompt: Score, ground: Ground) -> Track:
     tracks = [t for t in prompt.tracks if t.is_drum and len(t.notes)]
     if not tracks:
-        raise M4mError("--prompt: the file has no drums", "give a file with the drums of the first bars", USAGE)
+        raise M4mError("--prompt: the file has no drums", "give a file with the drums of the first bars")
     return Track(TASK.track_name, is_drum=True, notes=prompt_of(prompt, tracks, ground.tpq, ground.length).notes)
 
 

@@ -104,7 +104,7 @@ def _prompt(prompt: Score, tpq: int, length: int) -> Prompt:
     """The prompt's chord track, or all its pitched notes where none is called so, in ticks of the piece."""
     tracks = [t for t in prompt.tracks if len(t.notes) and not t.is_drum]
     if not tracks:
-        raise M4mError("--prompt: the file has no pitched notes", "give a file with the part's first bars", USAGE)
+        raise M4mError("--prompt: the file has no pitched notes", "give a file with the part's first bars")
     named = [t for t in tracks if t.name.strip().casefold() == TASKS["harmonize"].track_name.casefold()]
     tracks = named or tracks
     return prompt_of(prompt, tracks, tpq, length)

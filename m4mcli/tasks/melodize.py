@@ -139,7 +139,7 @@ def _prompt(prompt: Score, ground: Ground, length: int) -> tuple[Prompt, bool]:
     try:
         found = find_melody(prompt)
     except M4mError as error:
-        raise M4mError("--prompt: the file has no melody", "give a file with the melody's first bars", USAGE) from error
+        raise M4mError("--prompt: the file has no melody", "give a file with the melody's first bars") from error
     track = replace(prompt.tracks[found.indices[0]], notes=skyline(found.notes))
     return prompt_of(prompt, [track], ground.tpq, length), found.skyline
 

@@ -3,7 +3,7 @@
     python -m m4mcli.training.beats FOLDER...
 
 Folders are as `beat_pieces` reads them. One thread, one seed: the same folders give the same weights on one machine.
-Takes an hour of one core.
+Takes an hour and a half of one core.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Passage = tuple[NDArray[np.float32], tuple[NDArray[np.int64], ...]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """One network: its file, its size, how its passages are made and what it loses."""
+    """One network: its file, its size, how long its passages are and how many steps it takes, what it loses."""
 
     file: str
     features: int
@@ -47,6 +47,7 @@ class Recipe:
     blocks: int
     outputs: int
     length: int
+    steps: int
     passage: Callable[[BeatPiece, np.random.Generator], Passage]
     loss: Callable[..., Tensor]
 
@@ -69,14 +70,15 @@ RECIPES = (
     Recipe(
         beat_network.WEIGHTS,
         beat_evidence.FEATURES,
-        56,
+        64,
         8,
         2 + len(beat_network.INTERVALS_S),
         640,
+        8000,
         beat_passage,
         beat_loss,
     ),
-    Recipe(metre_finding.WEIGHTS, bar_evidence.FEATURES, 32, 6, 1, 192, bar_passage, bar_loss),
+    Recipe(metre_finding.WEIGHTS, bar_evidence.FEATURES, 32, 6, 1, 192, 5000, bar_passage, bar_loss),
 )
 
 
@@ -125,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m m4mcli.training.beats", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder for the weights")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, help="steps of each network, instead of its recipe's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=[recipe.file for recipe in RECIPES], help="make one of the files")
     options = parser.parse_args()
@@ -136,7 +138,7 @@ def main() -> None:
     print(f"{len(pieces)} pieces: {dict(Counter(piece.kind for piece in pieces))}", flush=True)
     for recipe in RECIPES:
         if options.only in (None, recipe.file):
-            arrays = made(recipe, pieces, options.steps, options.seed)
+            arrays = made(recipe, pieces, options.steps or recipe.steps, options.seed)
             store(options.out, recipe.file, arrays)
 
 

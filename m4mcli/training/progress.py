@@ -1,10 +1,11 @@
 """How a run tells on standard error how far it is: a bar on a terminal, else a line now and then."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from m4mcli.progress import wanted
 
 SECONDS = 15.0
 """Between two lines, at least."""
@@ -48,7 +49,7 @@ def reporting(steps: int, say: Callable[[str], None], *, quiet: bool = False) ->
     """A report function for the training loop: tells every measurement, the loss every SECONDS; `quiet`: nothing."""
     if quiet:
         yield lambda facts: None
-    elif sys.stderr is not None and sys.stderr.isatty():
+    elif wanted():
         with _bar(steps) as report:
             yield report
     else:

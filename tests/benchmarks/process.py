@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from m4mcli.cli import COMMANDS
 from m4mcli.score.score import Score, Track, notes_array
 from m4mcli.score.write import score_to_midi
 
@@ -73,6 +74,9 @@ def main() -> None:
     typer = [sys.executable, "-c", "import typer"]
     (shown, *_), (bare, *_) = least([[*m4m, "--help"], typer], ROUNDS)
     print(f"m4m --help {shown:.2f} s CPU, import typer {bare:.2f} s CPU, ratio {shown / bare:.2f}")
+    (bare, *_), *helps = least([typer, *([*m4m, name, "--help"] for name in COMMANDS)], ROUNDS)
+    slowest, name = max((cpu, name) for (cpu, *_), name in zip(helps, COMMANDS, strict=True))
+    print(f"slowest of the commands: m4m {name} --help {slowest:.2f} s CPU, ratio {slowest / bare:.2f}")
 
 
 if __name__ == "__main__":
