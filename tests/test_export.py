@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Run
-from toy import chords, melody, request, toy_pack, toy_recipe
+from toy import chords, melody, request, toy_pack, toy_recipe, toy_sizes
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -28,7 +28,8 @@ from m4mcli.networks.adapter import Lora  # noqa: E402
 from m4mcli.networks.config import Alignment  # noqa: E402
 from m4mcli.networks.foundation import Foundation  # noqa: E402
 from m4mcli.training.checkpoint import Checkpoint, fingerprint, load_network, save_checkpoint  # noqa: E402
-from m4mcli.training.export import export_model  # noqa: E402
+from m4mcli.training.export import export_model, require_place  # noqa: E402
+from m4mcli.training.frame_export import FrameSubject  # noqa: E402
 from m4mcli.training.graphs import trace, write_graphs  # noqa: E402
 from m4mcli.training.sampler import Sampler  # noqa: E402
 from m4mcli.training.torch_network import TorchNetwork  # noqa: E402
@@ -58,7 +59,7 @@ def shaken(module: Any, seed: int) -> Any:
 
 def foundation(form: Alignment = "aligned", layers: int = 1) -> Foundation:
     torch.manual_seed(0)
-    model: Foundation = shaken(Foundation(replace(toy_recipe().network, alignment=form, layers=layers)), 1)
+    model: Foundation = shaken(Foundation(replace(toy_sizes(), alignment=form, layers=layers)), 1)
     return model
 
 
@@ -188,15 +189,10 @@ def whole(traced: Callable[[Alignment], Graphs], tmp_path_factory: pytest.TempPa
     (out / "figures").mkdir()
     (out / "figures" / "a.txt").write_text("kept too")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("m4mcli.training.export.trace", lambda *_, **__: traced("none"))
-        measured = export_model(
-            work / "base.safetensors",
-            out,
-            pieces=[PIECE, replace(PIECE, reference=None)],
-            card="# A card\n",
-            adapters=(work / "adapter.safetensors",),
-            shard_bytes=40_000,
-        )
+        patch.setattr("m4mcli.training.frame_export.trace", lambda *_, **__: traced("none"))
+        pieces = [PIECE, replace(PIECE, reference=None)]
+        subject = FrameSubject(work / "base.safetensors", pieces, (work / "adapter.safetensors",))
+        measured = export_model(subject, out, card="# A card\n", shard_bytes=40_000)
     assert json.loads((out / "export.json").read_text()) == measured
     return out
 
@@ -292,18 +288,18 @@ def test_nothing_is_written_where_the_check_fails(tmp_path: Path, monkeypatch: p
     def fail(*_: Any) -> None:
         raise M4mError("no")
 
-    monkeypatch.setattr("m4mcli.training.export.require_exact", fail)
-    monkeypatch.setattr("m4mcli.training.export.trace", lambda *_, **__: {})
-    monkeypatch.setattr("m4mcli.training.export.OnnxNetwork", lambda *_, **__: None)
+    monkeypatch.setattr("m4mcli.training.frame_export.require_exact", fail)
+    monkeypatch.setattr("m4mcli.training.frame_export.trace", lambda *_, **__: {})
+    monkeypatch.setattr("m4mcli.training.frame_export.OnnxNetwork", lambda *_, **__: None)
     path = save(foundation(), tmp_path / "c.safetensors")
     out = tmp_path / "models" / "m"
     with pytest.raises(M4mError, match="no"):
-        export_model(path, out, pieces=[PIECE])
+        export_model(FrameSubject(path, [PIECE]), out)
     assert list((tmp_path / "models").iterdir()) == []
     out.mkdir()
     (out / "model.json").write_text("{}")
     with pytest.raises(M4mError, match="no"):
-        export_model(path, out, pieces=[PIECE])
+        export_model(FrameSubject(path, [PIECE]), out)
     assert [p.name for p in out.iterdir()] == ["model.json"]
 
 
@@ -316,7 +312,7 @@ def test_what_is_no_model_is_not_overwritten(tmp_path: Path, there: str) -> None
         out.mkdir()
         (out / "thesis.txt").write_text("mine")
     with pytest.raises(M4mError, match="precious: exists and is no model folder") as refused:
-        export_model(tmp_path / "c", out, pieces=[PIECE])
+        require_place(out)
     assert refused.value.status == 2
     assert out.exists()
 
@@ -326,10 +322,10 @@ def test_an_adapter_of_another_network_is_refused(tmp_path: Path) -> None:
     path = save_adapter(base, tmp_path / "a.safetensors")
     other = save(shaken(foundation("none"), 9), tmp_path / "other.safetensors")
     with pytest.raises(M4mError, match="an adapter of another network"):
-        export_model(other, tmp_path / "m", pieces=[PIECE], adapters=(path,))
+        FrameSubject(other, [PIECE], (path,))
     path = save_adapter(base, tmp_path / "b.safetensors", "cross")
     with pytest.raises(M4mError, match="cross alignment, its network has none"):
-        export_model(save(base, tmp_path / "c.safetensors"), tmp_path / "m", pieces=[PIECE], adapters=(path,))
+        FrameSubject(save(base, tmp_path / "c.safetensors"), [PIECE], (path,))
 
 
 # Music to verify on

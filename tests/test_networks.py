@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from toy import band, example, request, toy_recipe
+from toy import band, example, request, toy_sizes
 
 torch = pytest.importorskip("torch")
 
@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 def foundation(form: Alignment, seed: int = 0) -> Foundation:
     """A toy network in which every part matters: what starts at zero does not stay there."""
     torch.manual_seed(seed)
-    model = Foundation(replace(toy_recipe().network, alignment=form))
+    model = Foundation(replace(toy_sizes(), alignment=form))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -193,7 +193,7 @@ def test_steps_with_an_adapter_give_what_training_computes(form: Alignment) -> N
 
 
 def test_adapter_tensors_are_named_in_order() -> None:
-    lora = Lora(toy_recipe().network, 2)
+    lora = Lora(toy_sizes(), 2)
     names = tensor_names(2)
     assert list(lora.parts) == list(names)
     assert names[:3] == ("adapter_0_qkv_a", "adapter_0_qkv_b", "adapter_0_output_a")

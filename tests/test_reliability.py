@@ -41,10 +41,11 @@ EVERY: list[list[str | Path]] = [
     ["doctor", "-o", "m.txt"],
     ["completions", "bash"],
     ["train", "toy", "--print"],
+    ["sample", "multihead", "--length", "24", "-o", "n.mid"],
     ["evaluate", "analyze", "--folder", "missing"],
     ["--version", "-v"],
 ]
-KINDS = {"abcdefhl": "mid", "gi": "json", "j": "svg", "k": "wav", "m": "txt"}
+KINDS = {"abcdefhln": "mid", "gi": "json", "j": "svg", "k": "wav", "m": "txt"}
 WRITTEN = {f"{letter}.{kind}" for letters, kind in KINDS.items() for letter in letters}
 
 AUDITED = """

@@ -10,6 +10,7 @@ from m4mcli.frames.fields import SIZES
 from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order
 from m4mcli.generation.request import Request
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
+from m4mcli.networks.config import FoundationConfig
 from m4mcli.training.batches import Example
 from m4mcli.training.recipe import Recipe, find_recipe, read_recipe
 
@@ -19,6 +20,13 @@ MELODY, CHORD = PackedTrack("Melody", 0, False, "melody"), PackedTrack("Chords",
 def toy_recipe(*settings: str) -> Recipe:
     """The shipped recipe `toy`, changed."""
     return read_recipe(find_recipe("toy"), settings)
+
+
+def toy_sizes() -> FoundationConfig:
+    """The sizes of the recipe's network."""
+    sizes = toy_recipe().network
+    assert isinstance(sizes, FoundationConfig)
+    return sizes
 
 
 def melody(length: int, seed: int = 0) -> NDArray[np.void]:

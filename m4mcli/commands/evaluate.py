@@ -40,7 +40,7 @@ Targets = Annotated[
     list[str],
     typer.Argument(
         metavar="TASK|FILE...",
-        help="harmonize, melodize, drumify, accompany, continue, infill, foundation or analyze; "
+        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample or analyze; "
         "or MIDI, m4m JSON, ABC, or folders of it.",
     ),
 ]
@@ -141,9 +141,9 @@ def evaluate(
     FILE: what the field measures of music, for each file or folder; --against tells how alike the first and another
     are, and how much of it the other has already. TASK: each source of the pack has a table with the original music,
     the model and the baselines; for harmonize one where the first frames of the original part are given, and one
-    without. foundation: how likely music is under a model that is given nothing but what came before. analyze: chords,
-    keys, beats and bars against what people wrote down, with mir_eval. Figures are means over songs, after ± the
-    standard error.
+    without. foundation: how likely music is under a model that is given nothing but what came before. sample: the same
+    for a model over tokens, and what its own music is like. analyze: chords, keys, beats and bars against what people
+    wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
 

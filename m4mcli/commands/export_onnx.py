@@ -11,8 +11,6 @@ from m4mcli.options import Invocation, Quiet, Verbose
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from m4mcli.training.verify import Piece
-
 EXAMPLES = (
     "m4m export-onnx run/checkpoint.safetensors -o models/mine",
     "m4m export-onnx run/checkpoint.safetensors --pack lead --card card.md -o models/mine",
@@ -93,18 +91,17 @@ def export_onnx(
     source, texts = Path(checkpoint), [_readable(name) for name in (card, recipe)]
     if not source.exists():
         raise M4mError(f"{source}: no such checkpoint", "m4m train makes one")
-    pieces = _pieces(source, pack)
 
-    from m4mcli.training.export import export_model
+    from m4mcli.training.export import export_model, require_place, subject_of
 
+    require_place(Path(output))
+    given = None if pack is None else Path(pack)
+    subject = subject_of(source, given, tuple(map(Path, adapter or ())), adapter_inputs)
     measured = export_model(
-        source,
+        subject,
         Path(output),
-        pieces=pieces,
         card="" if texts[0] is None else texts[0].read_text(encoding="utf-8"),
         recipe=texts[1],
-        adapters=tuple(map(Path, adapter or ())),
-        adapter_inputs=adapter_inputs,
         shard_bytes=round((shards or 0) * MEGABYTE),
         quiet=not verbose,
     )
@@ -123,26 +120,6 @@ def _readable(name: str | None) -> "Path | None":
     except UnicodeDecodeError as e:
         raise M4mError(f"{path}: not a text file", "a card and a recipe are UTF-8 text") from e
     return path
-
-
-def _pieces(checkpoint: "Path", pack: str | None) -> "list[Piece]":
-    """Music to verify on."""
-    from pathlib import Path
-
-    from m4mcli.training.verify import tune, validation_pieces
-
-    if pack is None:
-        return [tune()]
-    from m4mcli.dataset.pack import Pack
-    from m4mcli.training.checkpoint import load_network
-    from m4mcli.training.recipe import build_recipe
-    from m4mcli.training.sampler import Sampler
-
-    music = Pack(Path(pack))
-    _, facts = load_network(checkpoint)
-    if "recipe" not in facts:
-        raise M4mError(f"{checkpoint}: names no recipe, so no windows of a pack", "leave --pack out")
-    return validation_pieces(Sampler(music, build_recipe(facts["recipe"])))
 
 
 def _lines(measured: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ EXAMPLES = (
     "m4m train harmonize-small --pack lead --out run",
     "m4m train harmonize-small --pack lead --out run --resume --max-minutes 60",
     "m4m train toy --set optimizer.lr=0.001 --print",
+    "m4m train mmt-1m --pack songs --out run",
 )
 SHOWS_PROGRESS = True
 
@@ -23,7 +24,12 @@ RecipeName = Annotated[
 ]
 PackFolder = Annotated[
     str | None,
-    typer.Option("--pack", metavar="DIR", show_default=False, help="The pack to train on, of m4m dataset build."),
+    typer.Option(
+        "--pack",
+        metavar="DIR",
+        show_default=False,
+        help="The pack to train on, of m4m dataset build; for tokens also a folder of music.",
+    ),
 ]
 RunFolder = Annotated[
     str | None,
@@ -84,7 +90,6 @@ def train(
         missing = "--pack" if pack is None else "--out"
         raise M4mError(f"{missing} is missing", "usage: m4m train RECIPE --pack PACK --out RUN", USAGE)
 
-    from m4mcli.dataset.pack import Pack
     from m4mcli.training.loop import train as train_recipe
     from m4mcli.training.progress import reporting
 
@@ -92,7 +97,7 @@ def train(
     with stop_on_signals() as stopped, reporting(composed.optimizer.steps, say, quiet=quiet) as report:
         train_recipe(
             composed,
-            Pack(Path(pack)),
+            Path(pack),
             Path(out),
             resume=resume,
             max_minutes=max_minutes,

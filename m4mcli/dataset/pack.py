@@ -168,6 +168,7 @@ class Pack:
     def __init__(self, folder: Path) -> None:
         if not is_pack(folder):
             raise M4mError(f"{folder}: not a pack", "make one with m4m dataset build")
+        self.folder = folder
         self.pieces = read_lines(folder / "pieces.jsonl")
         self._notes = np.load(folder / "notes.npy", mmap_mode="r")
         self._bars = np.load(folder / "bars.npy", mmap_mode="r")

@@ -64,6 +64,14 @@ def _foundation(measured: Measured, folder: str, model: Asked, what: dict[str, A
     yield from foundation_tables(Pack(Path(folder)), network, **about)
 
 
+def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.sample import sample_tables
+
+    writer = None if model is None else named(measured.answers)(model[0], **model[1])
+    about = {name: what[name] for name in ("sources", "split", "songs", "samples", "seed", "name")}
+    yield from sample_tables(Path(folder), writer, **about)
+
+
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.analyze import all_tables
 
@@ -85,6 +93,13 @@ TASKS = {
         "m4mcli.evaluation.foundation:FIGURES",
         "m4mcli.tasks.continuation:open_network",
         _foundation,
+        prompted=False,
+        strict=False,
+    ),
+    "sample": Measured(
+        "m4mcli.evaluation.sample:FIGURES",
+        "m4mcli.evaluation.sample:open_writer",
+        _sample,
         prompted=False,
         strict=False,
     ),

@@ -25,3 +25,68 @@ class FoundationConfig:
     def as_dict(self) -> dict[str, Any]:
         """The sizes as plain values, for a checkpoint."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes of a causal transformer over tokens (kind `decoder`): GPT-2, MMT and their kin.
+
+    `head_width` of each head (0: width / heads); `context` rows are the most it reads at once; `positions` are learnt,
+    told as a penalty on distance (alibi), or turned into queries and keys (rotary); `bias`: the attention has biases.
+    `column_layers` above 0: the ids of a row are told one after another by so many layers of their own.
+    """
+
+    kind: Literal["decoder"] = "decoder"
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    head_width: int = 0
+    context: int = 1024
+    positions: Literal["learned", "alibi", "rotary"] = "learned"
+    bias: bool = True
+    column_layers: int = 0
+    dropout: float = 0.1
+
+    @property
+    def size(self) -> int:
+        """Width of a head."""
+        return self.head_width or self.width // self.heads
+
+    def state(self) -> list[list[int]]:
+        """Sizes of each layer's keys and values, for one piece; 0 for the axis that grows with the rows read."""
+        return [[self.heads, self.size, 0], [self.heads, 0, self.size]] * self.layers
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sizes as plain values, for a checkpoint."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """Sizes of an LSTM over tokens (kind `recurrent`), as folk-rnn is one. It reads any length."""
+
+    kind: Literal["recurrent"] = "recurrent"
+    width: int = 512
+    layers: int = 3
+    dropout: float = 0.5
+    context: int = 0
+
+    def state(self) -> list[list[int]]:
+        """Sizes of what is carried from row to row, for one piece."""
+        return [[self.layers, self.width]] * 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sizes as plain values, for a checkpoint."""
+        return asdict(self)
+
+
+TokenConfig = DecoderConfig | RecurrentConfig
+NetworkConfig = FoundationConfig | TokenConfig
+KINDS: dict[str, type[TokenConfig]] = {"decoder": DecoderConfig, "recurrent": RecurrentConfig}
+"""The kinds of network over tokens by name; the foundation has no kind."""
+
+
+def read_config(values: dict[str, Any]) -> NetworkConfig:
+    """The sizes that a checkpoint tells. Raises TypeError or KeyError where they are of no network."""
+    kind: type[NetworkConfig] = KINDS[values["kind"]] if "kind" in values else FoundationConfig
+    return kind(**values)

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from m4mcli.errors import M4mError
 from m4mcli.networks.adapter import Lora
-from m4mcli.networks.config import FoundationConfig
+from m4mcli.networks.build import token_network
+from m4mcli.networks.config import FoundationConfig, read_config
 from m4mcli.networks.foundation import Foundation
+from m4mcli.networks.token_network import TokenNetwork
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,27 @@ def load_network(path: Path, *, averaged: bool = True) -> tuple[Foundation, dict
         tensors, facts = checkpoint.average if averaged else checkpoint.weights, checkpoint.facts
     if "adapter" in facts:
         raise M4mError(f"{path}: an adapter, not a network", f"its network is {facts['recipe']['start']}")
+    if "kind" in facts["network"]:
+        raise M4mError(f"{path}: a network over tokens, not the foundation")
     try:
         model = Foundation(FoundationConfig(**facts["network"]))
         model.load_state_dict(tensors)
     except (TypeError, RuntimeError) as e:
+        raise M4mError(f"{path}: not the weights of the network it names: {str(e).splitlines()[0]}") from e
+    return model.eval(), facts
+
+
+def load_token_network(path: Path) -> tuple[TokenNetwork, dict[str, Any]]:
+    """A network over tokens with its averaged weights, and the facts stored with it. Raises M4mError."""
+    checkpoint = load_checkpoint(path)
+    facts = checkpoint.facts
+    try:
+        config = read_config(facts["network"])
+        if isinstance(config, FoundationConfig):
+            raise M4mError(f"{path}: no network over tokens")
+        model = token_network(config, facts["tokens"]["sizes"])
+        model.load_state_dict(checkpoint.average)
+    except (KeyError, TypeError, RuntimeError) as e:
         raise M4mError(f"{path}: not the weights of the network it names: {str(e).splitlines()[0]}") from e
     return model.eval(), facts
 

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import fields
 
 import torch
@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from m4mcli.networks.objective import TensorBatch
 from m4mcli.training.batches import Batch
-from m4mcli.training.sampler import Sampler
 
 MOST_WORKERS = 12
 
@@ -19,11 +18,11 @@ MOST_WORKERS = 12
 class Steps(Dataset[dict[str, Tensor]]):
     """The batch of every step, by its number."""
 
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler = sampler
+    def __init__(self, make: Callable[[int], dict[str, Tensor]]) -> None:
+        self.make = make
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        return as_tensors(self.sampler.batch(step))
+        return self.make(step)
 
 
 def as_tensors(batch: Batch) -> dict[str, Tensor]:
@@ -43,13 +42,15 @@ def default_workers(device: str) -> int:
     return max(0, min(MOST_WORKERS, (os.cpu_count() or 1) - 1))
 
 
-def feed(sampler: Sampler, steps: range, device: str, workers: int = 0) -> Generator[tuple[TensorBatch, int]]:
-    """The batches of some steps on the device, and how many frames of music each holds.
+def feed(
+    make: Callable[[int], dict[str, Tensor]], steps: range, device: str, workers: int = 0
+) -> Generator[dict[str, Tensor]]:
+    """The batches of some steps, as `make` gives them.
 
-    Worker processes are forked, so they share the pack's memory map; they never touch the device.
+    Worker processes are forked, so they share what `make` has mapped into memory; they never touch the device.
     """
     loader = DataLoader(
-        Steps(sampler),
+        Steps(make),
         batch_size=None,
         sampler=steps,
         num_workers=workers,
@@ -57,5 +58,4 @@ def feed(sampler: Sampler, steps: range, device: str, workers: int = 0) -> Gener
         multiprocessing_context="fork" if workers else None,
         pin_memory=device != "cpu",
     )
-    for tensors in loader:
-        yield on_device(tensors, device), int(tensors["valid"].sum())
+    yield from loader

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,10 +195,15 @@ def store(models: dict[str, onnx.ModelProto], folder: Path) -> None:
             (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
 
+def trace_all(named: Iterable[tuple[str, Graph]], *, quiet: bool = True) -> dict[str, onnx.ModelProto]:
+    """Graphs in fp32, by name."""
+    with hushed(quiet):
+        return {name: traced(graph) for name, graph in named}
+
+
 def trace(model: Foundation, *, adapter: bool = False, quiet: bool = True) -> dict[str, onnx.ModelProto]:
     """All graphs of a network in fp32, by name."""
-    with hushed(quiet):
-        return {name: traced(graph) for name, graph in graphs(model.eval(), adapter=adapter)}
+    return trace_all(graphs(model.eval(), adapter=adapter), quiet=quiet)
 
 
 def write_graphs(models: dict[str, onnx.ModelProto], folder: Path, *, bits: int = 8, quiet: bool = True) -> None:

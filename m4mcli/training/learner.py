@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.adapter import Lora
+from m4mcli.networks.config import FoundationConfig
 from m4mcli.networks.foundation import Foundation
 from m4mcli.networks.layers import Adapter, Block
 from m4mcli.training.checkpoint import Checkpoint, fingerprint, load_network
@@ -62,6 +63,7 @@ def build(recipe: Recipe, saved: Checkpoint | None, device: str) -> Learner:
     """
     if saved is not None and (change := _change(recipe, saved.facts)):
         raise M4mError(f"--resume: the run has {change}", "give another --out to train another network", USAGE)
+    assert isinstance(recipe.network, FoundationConfig)
     model = Foundation(recipe.network)
     base, lora = "", None
     fresh: tuple[str, ...] = ()

@@ -12,28 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.pack import Pack
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.networks.objective import TensorBatch, field_losses
-from m4mcli.training.batches import Example
+from m4mcli.networks.config import FoundationConfig
 from m4mcli.training.checkpoint import Checkpoint, load_checkpoint, optimizer_moments, restore_moments, save_checkpoint
 from m4mcli.training.feed import default_workers, feed
-from m4mcli.training.learner import Learner, build
-from m4mcli.training.measure import measure, summed
+from m4mcli.training.lesson import Lesson, Pupil
 from m4mcli.training.recipe import Recipe
-from m4mcli.training.sampler import Sampler
+from m4mcli.training.schedule import Standing, optimizer_of, rate_at
 
 CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
 METRICS = "metrics.jsonl"
 Facts = dict[str, Any]
 Report = Callable[[Facts], None]
-
-
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Learning rate of a step: warm-up, level, linear fall to zero."""
-    o = recipe.optimizer
-    left = max(0.0, o.steps - step) / max(1.0, o.decay * o.steps)
-    return o.lr * min(1.0, (step + 1) / o.warmup, left)
 
 
 @dataclass
@@ -41,29 +34,42 @@ class Run:
     """A training run: what is trained, how far it is, and where it is written."""
 
     recipe: Recipe
+    lesson: Lesson
     folder: Path
     device: str
-    learner: Learner
+    pupil: Pupil
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
     step: int = 0
-    frames: int = 0
+    seen: int = 0
+    standing: Standing = field(default_factory=Standing)
     losses: list[Tensor] = field(default_factory=list)
 
-    def advance(self, batch: TensorBatch, frames: int) -> None:
-        """One step on a batch of so many frames."""
-        o, trained = self.recipe.optimizer, self.learner.trained
+    @property
+    def where(self) -> Facts:
+        """How far the run is."""
+        return {"step": self.step, self.lesson.unit: self.seen}
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return rate_at(self.step, self.recipe, self.standing.scale)
+
+    def advance(self, tensors: dict[str, Tensor]) -> None:
+        """One step on a batch."""
+        o, trained = self.recipe.optimizer, self.pupil.trained
+        batch, units = self.lesson.batch(tensors, self.device)
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(self.step, self.recipe)
+            group["lr"] = self.rate
         kind = self.device.partition(":")[0]
         with torch.autocast(kind, torch.bfloat16, enabled=self.recipe.trainer.precision == "bf16"):
-            loss = summed(field_losses(self.learner.model, batch, self.learner.adapters()))
+            loss = self.lesson.loss(self.pupil, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained.parameters(), o.clip)
         self.optimizer.step()
-        self.step, self.frames = self.step + 1, self.frames + frames
+        self.step, self.seen = self.step + 1, self.seen + units
         decay = min(o.average, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for name, value in trained.state_dict().items():
@@ -87,10 +93,25 @@ class Run:
         """Write the checkpoint. Raises M4mError where training has come to nothing."""
         if self.losses:
             self._check(float(self.losses[-1]))
-        weights = {k: v.detach().clone() for k, v in self.learner.trained.state_dict().items()}
-        moments = optimizer_moments(self.learner.trained, self.optimizer)
-        facts = self.learner.facts(self.recipe) | {"step": self.step, "frames": self.frames}
-        save_checkpoint(self.folder / CHECKPOINT, Checkpoint(weights, self.average, moments, facts))
+        weights = {k: v.detach().clone() for k, v in self.pupil.trained.state_dict().items()}
+        moments = optimizer_moments(self.pupil.trained, self.optimizer)
+        save_checkpoint(self.folder / CHECKPOINT, Checkpoint(weights, self.average, moments, self._facts()))
+
+    def _facts(self) -> Facts:
+        facts = self.pupil.facts(self.recipe) | self.where
+        return facts | ({"standing": told} if (told := self.standing.facts()) else {})
+
+    def judge(self, nats: float) -> None:
+        """Take a measurement into account: the best averaged weights are kept in a file of their own."""
+        better = nats < self.standing.best
+        self.standing = self.standing.after(nats, self.recipe.optimizer)
+        if better:
+            save_checkpoint(self.folder / BEST, Checkpoint({}, self.average, {}, self._facts()))
+
+    @property
+    def over(self) -> bool:
+        """Whether measurements have brought nothing for as long as the recipe waits."""
+        return 0 < self.recipe.trainer.stop_after <= self.standing.since
 
     def write(self, facts: Facts) -> None:
         """Add a line to the metrics."""
@@ -99,21 +120,36 @@ class Run:
             f.write(json.dumps(rounded) + "\n")
 
 
-def begin(recipe: Recipe, folder: Path, *, resume: bool, device: str) -> Run:
+def lesson_of(recipe: Recipe, music: Pack | Path) -> Lesson:
+    """How the recipe's network is trained on a pack, or on the music in a folder. Raises M4mError."""
+    if isinstance(recipe.network, FoundationConfig):
+        from m4mcli.training.frame_lesson import FrameLesson
+
+        return FrameLesson(recipe, Pack(music) if isinstance(music, Path) else music)
+    from m4mcli.training.token_lesson import TokenLesson
+
+    sources = [source for mix in recipe.data.mix for source in mix.sources]
+    return TokenLesson(recipe, Corpus(music if isinstance(music, Path) else music.folder, sources))
+
+
+def begin(recipe: Recipe, lesson: Lesson, folder: Path, *, resume: bool, device: str) -> Run:
     """A run at its start, or where its checkpoint was written. Raises M4mError where it cannot go on from that."""
-    path, o = folder / CHECKPOINT, recipe.optimizer
+    path = folder / CHECKPOINT
     if path.exists() and not resume:
         raise M4mError(f"{folder} holds a run already", "go on with --resume, or give another --out", USAGE)
     saved = load_checkpoint(path) if path.exists() else None
     torch.manual_seed(recipe.seed)
-    learner = build(recipe, saved, device)
-    optimizer = torch.optim.AdamW(learner.trained.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True)
-    weights = learner.trained.state_dict()
+    pupil = lesson.begin(saved, device)
+    optimizer = optimizer_of(recipe.optimizer, pupil.trained)
+    weights = pupil.trained.state_dict()
     if saved is None:
-        return Run(recipe, folder, device, learner, optimizer, {k: v.detach().clone() for k, v in weights.items()})
-    restore_moments(learner.trained, optimizer, {k: v.to(device) for k, v in saved.moments.items()})
+        average = {k: v.detach().clone() for k, v in weights.items()}
+        return Run(recipe, lesson, folder, device, pupil, optimizer, average)
+    restore_moments(pupil.trained, optimizer, {k: v.to(device) for k, v in saved.moments.items()})
     average = {k: saved.average[k].to(device) for k in weights}
-    return Run(recipe, folder, device, learner, optimizer, average, saved.facts["step"], saved.facts["frames"])
+    step, seen = saved.facts["step"], saved.facts[lesson.unit]
+    standing = Standing(**saved.facts.get("standing", {}))
+    return Run(recipe, lesson, folder, device, pupil, optimizer, average, step, seen, standing)
 
 
 def forget_after(path: Path, step: int) -> None:
@@ -130,7 +166,7 @@ def forget_after(path: Path, step: int) -> None:
 
 def train(
     recipe: Recipe,
-    pack: Pack,
+    music: Pack | Path,
     folder: Path,
     *,
     resume: bool = False,
@@ -140,12 +176,12 @@ def train(
     report: Report = lambda facts: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Train a recipe on a pack; returns the checkpoint. `resume` goes on from the folder's checkpoint, if it has one.
+    """Train a recipe on a pack or a folder of music; returns the checkpoint. `resume` goes on from the folder's one.
 
-    Writes FOLDER/checkpoint.safetensors and FOLDER/metrics.jsonl. Ends after recipe.optimizer.steps steps or
-    `max_minutes`, or after the step in which `stop` says so. `workers` processes make batches ahead (None: as many as
-    suit the device); they change no batch. On a processor a run in several pieces gives the same bits as one in a
-    piece. Raises M4mError for a GPU that torch does not see.
+    Writes FOLDER/checkpoint.safetensors, FOLDER/best.safetensors and FOLDER/metrics.jsonl. Ends after
+    recipe.optimizer.steps steps or `max_minutes`, or after the step in which `stop` says so. `workers` processes make
+    batches ahead (None: as many as suit the device); they change no batch. On a processor a run in several pieces gives
+    the same bits as one in a piece. Raises M4mError for a GPU that torch does not see.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise M4mError("--device cuda: torch sees no GPU", "use --device cpu, or install torch for CUDA")
@@ -153,42 +189,57 @@ def train(
         torch.set_num_threads(recipe.trainer.threads)
     else:
         torch.set_float32_matmul_precision("high")
-    sampler = Sampler(pack, recipe)
-    run = begin(recipe, folder, resume=resume, device=device)
+    lesson = lesson_of(recipe, music)
+    run = begin(recipe, lesson, folder, resume=resume, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     forget_after(folder / METRICS, run.step)
-    windows: list[tuple[str, list[Example]]] = []
-    plan, steps = recipe.trainer, range(run.step, recipe.optimizer.steps)
-    began, reported = time.monotonic(), (time.monotonic(), run.step)
-    report({"step": run.step, "frames": run.frames, "fresh": run.learner.fresh})
-    with closing(feed(sampler, steps, device, default_workers(device) if workers is None else workers)) as batches:
-        while run.step < recipe.optimizer.steps and not stop():
+    began, steps = time.monotonic(), range(run.step, recipe.optimizer.steps)
+    report({**run.where, "fresh": run.pupil.fresh})
+    ahead = feed(lesson.tensors, steps, device, default_workers(device) if workers is None else workers)
+    reporter = Reporter(run, report)
+    with closing(ahead) as batches:
+        while run.step < recipe.optimizer.steps and not run.over and not stop():
             if max_minutes is not None and time.monotonic() - began >= 60 * max_minutes:
                 break
-            run.advance(*next(batches))
-            if run.step % plan.report_every == 0:
-                now = time.monotonic()
-                speed = (run.step - reported[1]) / (now - reported[0])
-                reported = now, run.step
-                facts = {"step": run.step, "frames": run.frames, "loss": run.recent_loss(), "steps_per_second": speed}
-                run.write({**facts, "lr": rate_at(run.step, recipe)})
-                report(facts)
-            if run.step % plan.evaluate_every == 0:
-                windows = windows or list(sampler.validation(plan.evaluate_windows))
-                for facts in evaluate(run, windows):
-                    run.write(facts)
-                    report(facts)
-            if run.step % plan.save_every == 0:
-                run.save()
+            run.advance(next(batches))
+            reporter.after_step()
     run.save()
     return folder / CHECKPOINT
 
 
-def evaluate(run: Run, windows: list[tuple[str, list[Example]]]) -> list[Facts]:
+class Reporter:
+    """What is told, measured and saved after a step, when its time has come."""
+
+    def __init__(self, run: Run, report: Report) -> None:
+        self.run, self.report = run, report
+        self.windows: list[tuple[str, Any]] = []
+        self.told = time.monotonic(), run.step
+
+    def after_step(self) -> None:
+        """Tell, measure, save."""
+        run, plan = self.run, self.run.recipe.trainer
+        if run.step % plan.report_every == 0:
+            now = time.monotonic()
+            speed = (run.step - self.told[1]) / (now - self.told[0])
+            self.told = now, run.step
+            facts = {**run.where, "loss": run.recent_loss(), "steps_per_second": speed}
+            run.write({**facts, "lr": run.rate})
+            self.report(facts)
+        if run.step % plan.evaluate_every == 0:
+            self.windows = self.windows or run.lesson.validation(plan.evaluate_windows)
+            found = evaluate(run, self.windows)
+            for facts in found:
+                run.write(facts)
+                self.report(facts)
+            if found:
+                run.judge(sum(facts["nats_per_note"] for facts in found) / len(found))
+        if run.step % plan.save_every == 0:
+            run.save()
+
+
+def evaluate(run: Run, windows: list[tuple[str, Any]]) -> list[Facts]:
     """What the averaged weights reach on validation windows, by kind and source."""
-    averaged = run.learner.averaged(run.average)
-    where: Facts = {"step": run.step, "frames": run.frames}
     return [
-        {**where, "valid": name, **measure(averaged.model, examples, run.device, averaged.adapters())}
+        {**run.where, "valid": name, **run.lesson.measure(run.pupil, run.average, examples, run.device)}
         for name, examples in windows
     ]

@@ -16,17 +16,23 @@ Report = Callable[[dict[str, Any]], None]
 def line(facts: dict[str, Any], steps: int) -> str:
     """A report of the training loop in one line; empty for one that tells nothing new."""
     if "valid" in facts:
-        roots = f", root {facts['root_accuracy']:.3f}" if facts["root_nats"] else ""
-        return f"step {facts['step']}: {facts['valid']} {facts['nats_per_note']:.3f} nats a note{roots}"
+        roots = f", root {facts['root_accuracy']:.3f}" if facts.get("root_nats") else ""
+        right = f", {facts['accuracy']:.3f} of the ids right" if "accuracy" in facts else ""
+        return f"step {facts['step']}: {facts['valid']} {facts['nats_per_note']:.3f} nats a note{roots}{right}"
     if "loss" in facts:
         left = (steps - facts["step"]) / max(facts["steps_per_second"], 1e-9)
         return (
-            f"step {facts['step']} of {steps}, {facts['loss']:.3f} nats a note, "
+            f"step {facts['step']} of {steps}, {facts['loss']:.3f} nats a {unit(facts)}, "
             f"{facts['steps_per_second']:.1f} steps/s, {duration(left)} to go"
         )
     if facts.get("fresh"):
         return f"not in the start, so new: {', '.join(facts['fresh'])}"
     return f"going on from step {facts['step']} of {steps}" if facts["step"] else ""
+
+
+def unit(facts: dict[str, Any]) -> str:
+    """What a loss is counted by."""
+    return "row" if "rows" in facts else "note"
 
 
 def duration(seconds: float) -> str:
@@ -85,9 +91,9 @@ def _bar(steps: int) -> Iterator[Report]:
             if not {"loss", "valid"} & facts.keys():
                 # Steps of an earlier run say nothing about the speed of this one.
                 progress.reset(task, completed=facts["step"])
-            text = (
-                f"{facts['loss']:.3f} nats a note, {facts['steps_per_second']:.1f} steps/s" if "loss" in facts else None
-            )
+            text = None
+            if "loss" in facts:
+                text = f"{facts['loss']:.3f} nats a {unit(facts)}, {facts['steps_per_second']:.1f} steps/s"
             progress.update(task, completed=facts["step"], description=text)
 
         yield report

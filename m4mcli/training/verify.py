@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
-from m4mcli.frames.frames import FRAME_NOTE
+from m4mcli.frames.frames import FRAME_NOTE, FRAMES_PER_QUARTER
 from m4mcli.generation.generate import generate
 from m4mcli.generation.likelihood import teacher_forced
 from m4mcli.generation.request import Request
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling, log_softmax
 from m4mcli.models.network import Network
+from m4mcli.score.score import NOTE, Score, TimeSignature, Track
 from m4mcli.training.sampler import Sampler
 
 LARGEST_DIFFERENCE = 2e-3
@@ -33,10 +34,22 @@ class Piece:
     part: NDArray[np.void]
     metre: NDArray[np.integer]
 
+    def score(self) -> Score:
+        """What is given and the part as two tracks, in frames."""
+        parts = [p for p in (self.part, self.reference) if p is not None]
+        return Score(FRAMES_PER_QUARTER, tuple(_track(p) for p in parts), time_signatures=(TimeSignature(0, 4, 4),))
+
     def request(self) -> Request:
         """All frames open, nothing fixed."""
         length = len(self.metre)
         return Request(self.reference, self.metre, length, np.ones(length, bool), np.zeros(length, bool))
+
+
+def _track(part: NDArray[np.void]) -> Track:
+    notes = np.full(len(part), 64, NOTE)
+    for name, field in (("onset", "frame"), ("duration", "duration"), ("pitch", "pitch")):
+        notes[name] = part[field]
+    return Track(notes=notes)
 
 
 @dataclass(frozen=True)
@@ -97,11 +110,18 @@ def same_notes(a: Network, b: Network, pieces: list[Piece], seed: int = 0) -> bo
     return True
 
 
+def require_small(found: Difference, bits: int, folder: Path) -> None:
+    """Full precision must give torch's logits, 8 bits nearly its distributions. Raises M4mError where they do not."""
+    if bits == 32 and found.logits > LARGEST_DIFFERENCE:
+        raise M4mError(f"{folder}: logits differ from torch by {found.logits:.2g} (at most {LARGEST_DIFFERENCE:g})")
+    if bits == 8 and not found.kl <= LARGEST_KL:
+        raise M4mError(f"{folder}: 8-bit weights cost {found.kl:.2g} nats a decision (at most {LARGEST_KL:g})")
+
+
 def require_exact(trained: Network, exported: Network, pieces: list[Piece], folder: Path) -> Difference:
     """A full-precision export must give torch's logits and notes. Raises M4mError where it does not."""
     found = compare(trained, exported, pieces)
-    if found.logits > LARGEST_DIFFERENCE:
-        raise M4mError(f"{folder}: logits differ from torch by {found.logits:.2g} (at most {LARGEST_DIFFERENCE:g})")
+    require_small(found, 32, folder)
     # Torch takes a second or so for each bar that it writes.
     written = [replace(p, metre=p.metre[:WRITTEN_FRAMES]) for p in pieces[:: -(-len(pieces) // WRITTEN)]]
     if not same_notes(trained, exported, written):
@@ -112,6 +132,5 @@ def require_exact(trained: Network, exported: Network, pieces: list[Piece], fold
 def require_close(trained: Network, exported: Network, pieces: list[Piece], folder: Path) -> Difference:
     """An 8-bit export must stay near torch's distributions. Raises M4mError where it does not."""
     found = compare(trained, exported, pieces)
-    if not found.kl <= LARGEST_KL:
-        raise M4mError(f"{folder}: 8-bit weights cost {found.kl:.2g} nats a decision (at most {LARGEST_KL:g})")
+    require_small(found, 8, folder)
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from m4mcli.models.registry import write_hashes
+from m4mcli.networks.config import FoundationConfig
 from m4mcli.networks.foundation import Foundation
 from m4mcli.training.graphs import export_graphs
 from m4mcli.training.recipe import find_recipe, read_recipe
@@ -18,7 +19,9 @@ from m4mcli.training.recipe import find_recipe, read_recipe
 def guessing(recipe: str) -> Foundation:
     """The network of a recipe with random weights, always the same."""
     torch.manual_seed(0)
-    return Foundation(read_recipe(find_recipe(recipe)).network).eval()
+    sizes = read_recipe(find_recipe(recipe)).network
+    assert isinstance(sizes, FoundationConfig)
+    return Foundation(sizes).eval()
 
 
 def model_folder(model: Foundation, path: Path, window: int = 384) -> Path:

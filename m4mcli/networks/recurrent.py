@@ -1,0 +1,53 @@
+"""The LSTM over tokens: folk-rnn (B. Sturm et al., arXiv 1604.08723), three layers over one-hot symbols."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from m4mcli.networks.config import RecurrentConfig
+from m4mcli.networks.token_network import Heads, TokenNetwork
+
+
+class Recurrent(TokenNetwork):
+    """Rows in, logits of the next row out; what is carried are each layer's two states."""
+
+    config: RecurrentConfig
+
+    def __init__(self, config: RecurrentConfig, sizes: Sequence[int]) -> None:
+        super().__init__(config, sizes)
+        between = config.dropout if config.layers > 1 else 0.0
+        self.lstm = nn.LSTM(sum(sizes), config.width, config.layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(config.dropout)
+        self.told = Heads(config.width, sizes)
+
+    def _one_hot(self, rows: Tensor) -> Tensor:
+        places = [torch.arange(n, device=rows.device) for n in self.sizes]
+        hot = [(rows[..., i, None] == place) for i, place in enumerate(places)]
+        return torch.cat(hot, dim=-1).float()
+
+    def hidden(self, rows: Tensor) -> Tensor:
+        """Rows (batch, length, columns) -> (batch, length, width)."""
+        return self.dropout(self.lstm(self._one_hot(rows))[0])  # type: ignore[no-any-return]
+
+    def heads(self, hidden: Tensor, following: Tensor) -> list[Tensor]:
+        """Logits of each column of the rows that follow."""
+        return self.told(hidden)  # type: ignore[no-any-return]
+
+    def step(self, rows: Tensor, length: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """One row behind those of the state: `past` are outputs and cells (batch, layers, width).
+
+        Written out, so that the products are those of plain matrices and can be exported in 8 bits.
+        """
+        x = self._one_hot(rows)
+        outputs, cells = [], []
+        for layer in range(self.config.layers):
+            w, u, a, b = (getattr(self.lstm, f"{n}_l{layer}") for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+            before = past[0][:, layer : layer + 1]
+            take, forget, new, give = (F.linear(x, w) + F.linear(before, u) + (a + b)).chunk(4, dim=-1)
+            cell = forget.sigmoid() * past[1][:, layer : layer + 1] + take.sigmoid() * new.tanh()
+            x = give.sigmoid() * cell.tanh()
+            outputs.append(x)
+            cells.append(cell)
+        return x, [torch.cat(outputs, dim=1), torch.cat(cells, dim=1)]

@@ -1,0 +1,135 @@
+"""Networks over tokens: their published sizes, no look ahead, and steps that say what whole windows say."""
+
+import numpy as np
+import pytest
+
+from m4mcli.generation.token_likelihood import stepped_logits
+from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig, read_config
+from m4mcli.tokens.coder import open_coder
+from m4mcli.training.recipe import SHIPPED, Recipe, read_recipe
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+
+from m4mcli.networks.build import token_network  # noqa: E402
+from m4mcli.networks.token_network import TokenNetwork  # noqa: E402
+from m4mcli.training.torch_token_model import TorchTokenModel  # noqa: E402
+
+RECIPES = {path.stem: read_recipe(path) for path in sorted(SHIPPED.glob("*.toml"))}
+TOKEN_RECIPES = {name: recipe for name, recipe in RECIPES.items() if recipe.tokens.scheme}
+SIZES = (7, 11, 5)
+
+SMALL: dict[str, TokenConfig] = {
+    "recurrent": RecurrentConfig(width=16, layers=2),
+    "learned": DecoderConfig(width=16, layers=2, heads=2, context=64),
+    "alibi": DecoderConfig(width=16, layers=2, heads=2, head_width=12, positions="alibi", bias=False, context=64),
+    "rotary": DecoderConfig(width=16, layers=2, heads=2, positions="rotary", context=64),
+    "chained": DecoderConfig(width=16, layers=2, heads=2, positions="rotary", context=64, column_layers=2),
+}
+
+
+def network(config: TokenConfig, sizes: tuple[int, ...] = SIZES) -> TokenNetwork:
+    """With weights far enough from zero that every path shows."""
+    torch.manual_seed(0)
+    made: TokenNetwork = token_network(config, sizes).eval()
+    for parameter in made.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return made
+
+
+def rows(length: int = 20, pieces: int = 2) -> Tensor:
+    rng = np.random.default_rng(2)
+    made: Tensor = torch.from_numpy(np.stack([rng.integers(0, n, (pieces, length)) for n in SIZES], axis=-1))
+    return made
+
+
+def count(recipe: Recipe) -> float:
+    config = recipe.network
+    assert isinstance(config, DecoderConfig | RecurrentConfig)
+    made = token_network(config, open_coder(recipe.tokens.scheme, recipe.tokens.config).sizes)
+    return sum(p.numel() for p in made.parameters()) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "millions"),
+    [
+        ("gpt2-remi", (), 3.8),
+        ("gpt2-remi", ("network.width=600", "network.heads=12", "network.layers=12"), 53.4),
+        ("mmt-1m", (), 1.07),
+        ("mmt-7m", (), 6.86),
+        ("mmt-20m", (), 20.01),
+        ("multihead", (), 0.83),
+        ("multihead", ("network.width=256", "network.layers=6", "network.heads=8"), 6.39),
+        ("multihead", ("network.width=512", "network.layers=6", "network.heads=8"), 19.06),
+        ("structured", (), 0.96),
+        ("structured", ("network.width=256", "network.layers=6", "network.heads=8"), 6.65),
+        ("structured", ("network.width=512", "network.layers=6", "network.heads=8"), 19.6),
+    ],
+)
+def test_a_network_has_the_published_size(name: str, settings: tuple[str, ...], millions: float) -> None:
+    recipe = read_recipe(SHIPPED / f"{name}.toml", settings)
+    assert count(recipe) == pytest.approx(millions, rel=0.01)
+
+
+def test_folk_rnn_has_the_published_size_with_its_symbols() -> None:
+    config = TOKEN_RECIPES["folk-rnn"].network
+    assert isinstance(config, RecurrentConfig)
+    assert sum(p.numel() for p in token_network(config, (137,)).parameters()) / 1e6 == pytest.approx(5.64, rel=0.01)
+
+
+def test_the_structured_vocabulary_has_the_published_size() -> None:
+    tokens = TOKEN_RECIPES["structured"].tokens
+    assert open_coder(tokens.scheme, tokens.config).sizes == (676,)
+    assert open_coder("mmt").sizes == (5, 257, 13, 129, 33, 129)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_no_row_is_told_from_itself_or_from_what_follows(name: str) -> None:
+    made, given = network(SMALL[name]), rows()
+    before = made(given)
+    for place in (1, 7, 19):
+        changed = given.clone()
+        changed[:, place] = (changed[:, place] + 1) % torch.tensor(SIZES)
+        after = made(changed)
+        # Logits t tell row t + 1; in chained columns they may know the columns before, never their own.
+        for column, (x, y) in enumerate(zip(before, after, strict=True)):
+            known = place if made.chained and column else place + 1
+            assert torch.equal(x[:, : known - 1], y[:, : known - 1])
+            if place < 19:
+                assert not torch.allclose(x[:, place:], y[:, place:], atol=1e-6)
+
+
+def test_chained_columns_know_the_columns_before_them_alone() -> None:
+    made, given = network(SMALL["chained"]), rows()
+    before = made(given)
+    for column in range(len(SIZES)):
+        changed = given.clone()
+        changed[:, 7, column] = (changed[:, 7, column] + 1) % SIZES[column]
+        same = [torch.allclose(x[:, 6], y[:, 6], atol=1e-6) for x, y in zip(before, made(changed), strict=True)]
+        assert same == [later <= column for later in range(len(SIZES))]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_steps_say_what_whole_windows_say(name: str) -> None:
+    made, given = network(SMALL[name]), rows(40)
+    whole = made(given)
+    model = TorchTokenModel(made)
+    for size in (1, 7, 40):
+        for piece in range(2):
+            stepped = stepped_logits(model, given[piece].numpy(), size)
+            for x, y in zip(stepped, whole, strict=True):
+                assert np.allclose(x, y[piece].detach().numpy(), atol=2e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_fills_a_batch_changes_nothing(name: str) -> None:
+    made, given = network(SMALL[name]), rows(12)
+    filled = torch.cat((given, torch.full((2, 5, 3), -1)), dim=1)
+    for x, y in zip(made(given), made(filled), strict=True):
+        assert torch.allclose(x, y[:, :11], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_sizes_read_back(name: str) -> None:
+    assert read_config(SMALL[name].as_dict()) == SMALL[name]
