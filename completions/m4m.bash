@@ -5,7 +5,7 @@ _m4m_folders() { _m4m_paths -d; }
 _m4m_files() { _m4m_paths -f; }
 _m4m_music() {
     _m4m_paths -d
-    local suffix; for suffix in mid midi kar rmi json; do _m4m_paths -f -X "!*.$suffix"; done
+    local suffix; for suffix in mid midi kar rmi json abc; do _m4m_paths -f -X "!*.$suffix"; done
 }
 _m4m() {
     local cur="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words=""
@@ -16,7 +16,12 @@ _m4m() {
         _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe diff check train export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
-    case "${COMP_WORDS[1]}:$before" in
+    local command="${COMP_WORDS[1]}"
+    case "$command" in
+        dataset) if ((COMP_CWORD == 2)); then _m4m_words "build filter stats make --help"; return; fi
+            command="$command-${COMP_WORDS[2]}" ;;
+    esac
+    case "$command:$before" in
         harmonize:--melody) :; return ;;
         harmonize:--chords) :; return ;;
         harmonize:--key) :; return ;;
@@ -132,7 +137,7 @@ _m4m() {
         quantize:--ends) _m4m_words "grid keep length"; return ;;
         quantize:--beats) _m4m_words "auto file track"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
-        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt"; return ;;
+        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt abc"; return ;;
         tokenize:--config) _m4m_files; return ;;
         tokenize:--resolution) :; return ;;
         tokenize:--velocities) :; return ;;
@@ -142,6 +147,7 @@ _m4m() {
         tokenize:--bpe) _m4m_files; return ;;
         tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
+        info:--workers) :; return ;;
         roll:--bars) :; return ;;
         roll:--new) :; return ;;
         roll:--width) :; return ;;
@@ -175,6 +181,8 @@ _m4m() {
         export-onnx:--recipe) _m4m_files; return ;;
         export-onnx:--adapter) _m4m_files; return ;;
         export-onnx:--shards) :; return ;;
+        evaluate:--against) _m4m_music; return ;;
+        evaluate:--plot) _m4m_files; return ;;
         evaluate:--pack) _m4m_folders; return ;;
         evaluate:--folder) _m4m_folders; return ;;
         evaluate:--source) :; return ;;
@@ -191,16 +199,37 @@ _m4m() {
         evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
+        evaluate:--workers) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
-        dataset:--out) _m4m_folders; return ;;
-        dataset:--glob) :; return ;;
-        dataset:--name) :; return ;;
-        dataset:--workers) :; return ;;
-        dataset:--timeout) :; return ;;
+        dataset-build:--out) _m4m_folders; return ;;
+        dataset-build:--glob) :; return ;;
+        dataset-build:--name) :; return ;;
+        dataset-build:--layout) :; return ;;
+        dataset-build:--splits) :; return ;;
+        dataset-build:--workers) :; return ;;
+        dataset-build:--timeout) :; return ;;
+        dataset-filter:--out) _m4m_folders; return ;;
+        dataset-filter:--bars) :; return ;;
+        dataset-filter:--notes) :; return ;;
+        dataset-filter:--seconds) :; return ;;
+        dataset-filter:--on-grid) :; return ;;
+        dataset-filter:--programs) :; return ;;
+        dataset-filter:--having) :; return ;;
+        dataset-filter:--key) :; return ;;
+        dataset-filter:--metre) :; return ;;
+        dataset-filter:--source) :; return ;;
+        dataset-filter:--split) :; return ;;
+        dataset-stats:--source) :; return ;;
+        dataset-stats:--split) :; return ;;
+        dataset-stats:--plot) _m4m_files; return ;;
+        dataset-make:--out) _m4m_folders; return ;;
+        dataset-make:--count) :; return ;;
+        dataset-make:--bars) :; return ;;
+        dataset-make:--seed) :; return ;;
         doctor:-o|doctor:--output) _m4m_files; return ;;
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
-    case "${COMP_WORDS[1]}" in
+    case "$command" in
         harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         drumify) words="--kit --intensity --from-bar --to-bar --fills --no-fills --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
@@ -209,8 +238,8 @@ _m4m() {
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        tokenize) words="--scheme --decode --jsonl --npz --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl -q --quiet -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        info) words="--json --jsonl --workers --no-progress -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars --no-progress -q --quiet -v --verbose -h --help" ;;
@@ -219,13 +248,16 @@ _m4m() {
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
-        dataset) words="--out --glob --name --workers --timeout --json --no-progress -q --quiet -h --help" ;;
+        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --workers --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
+        dataset-build) words="--out --glob --name --layout --splits --workers --timeout --json --no-progress -q --quiet -h --help" ;;
+        dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json -q --quiet -h --help" ;;
+        dataset-stats) words="--source --split --plot --json -h --help" ;;
+        dataset-make) words="--out --count --bars --seed -h --help" ;;
         doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;
     esac
     if [[ $cur == -?* ]]; then _m4m_words "$words"; return; fi
-    case "${COMP_WORDS[1]}" in
+    case "$command" in
         harmonize) _m4m_music ;;
         melodize) _m4m_music ;;
         drumify) _m4m_music ;;
@@ -244,8 +276,11 @@ _m4m() {
         check) _m4m_music ;;
         train) _m4m_files ;;
         export-onnx) : ;;
-        evaluate) _m4m_words "harmonize melodize drumify accompany continue infill foundation analyze" ;;
-        dataset) _m4m_folders ;;
+        evaluate) _m4m_music ;;
+        dataset-build) _m4m_folders ;;
+        dataset-filter) _m4m_folders ;;
+        dataset-stats) _m4m_folders ;;
+        dataset-make) _m4m_words "scales eighth-notes" ;;
         doctor) : ;;
         completions) _m4m_words "bash zsh fish" ;;
     esac

@@ -15,6 +15,13 @@ from m4mcli.command_tree import SETTINGS, Entry, lazy_group, usage_message
 from m4mcli.errors import DONE, FAILED, INTERRUPTED, USAGE, M4mError
 from m4mcli.options import tell
 
+DATASET = {
+    "build": Entry("m4mcli.commands.dataset_build:build", "Pack corpora for training."),
+    "filter": Entry("m4mcli.commands.dataset_filter:filter_", "Make a pack of the pieces that are as wanted."),
+    "stats": Entry("m4mcli.commands.dataset_stats:stats", "Count what is in a pack, as a table or plots."),
+    "make": Entry("m4mcli.commands.dataset_make:make", "Make a corpus by rule, to try a model on."),
+}
+
 COMMANDS = {
     "harmonize": Entry("m4mcli.commands.harmonize:harmonize", "Add chords to a melody."),
     "melodize": Entry("m4mcli.commands.melodize:melodize", "Add a melody to chords."),
@@ -34,8 +41,8 @@ COMMANDS = {
     "check": Entry("m4mcli.commands.check:check", "Say what is odd about a file, and mend it."),
     "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
     "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
-    "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure a model on pieces that it has not seen."),
-    "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack folders of MIDI files for training."),
+    "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure music, or a model on unseen pieces."),
+    "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack, filter, count and make corpora.", DATASET),
     "doctor": Entry("m4mcli.commands.doctor:doctor", "Say what this installation has, and what it lacks."),
     "completions": Entry("m4mcli.commands.completions:completions", "Print the TAB completions of a shell."),
 }
@@ -116,7 +123,7 @@ def run(arguments: list[str]) -> int:
         # On standard error: in `... | m4m > out.mid` the help must not become the file.
         with contextlib.redirect_stdout(sys.stderr):
             return run(["--help"]) or USAGE
-    program = f"m4m {arguments[0]}" if arguments[0] in COMMANDS else "m4m"
+    program = " ".join(["m4m", *_named(arguments)])
     try:
         status = get_command(app).main(arguments, prog_name="m4m", standalone_mode=False)
         if sys.stdout is not None:
@@ -129,6 +136,14 @@ def run(arguments: list[str]) -> int:
         if line:
             _complain(f"{program}: {line}")
         return status
+
+
+def _named(arguments: list[str]) -> list[str]:
+    """The words of the command line that name the command."""
+    entry = COMMANDS.get(arguments[0])
+    if entry is None:
+        return []
+    return arguments[:2] if arguments[1:2] and arguments[1] in entry.parts else arguments[:1]
 
 
 def explain(error: BaseException, program: str = "m4m") -> tuple[int, str]:

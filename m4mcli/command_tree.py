@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -26,10 +26,15 @@ Completes = Literal["music", "files", "folders", "nothing"]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command lives ("package.module:function") and the line that `m4m --help` says about it."""
+    """Where a command lives ("package.module:function") and the line that `m4m --help` says about it.
+
+    One with `parts` is a group: `m4m NAME PART`. Its target is a function without parameters, whose docstring is the
+    group's help.
+    """
 
     target: str
     summary: str
+    parts: Mapping[str, "Entry"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Page:
-    """One command as it is documented: name, summary, usage line, help text, operands and options."""
+    """One command as it is documented: name, summary, usage line, help text, operands and options, a group's parts."""
 
     name: str
     summary: str
@@ -66,6 +71,7 @@ class Page:
     text: str
     operands: tuple[Parameter, ...]
     options: tuple[Parameter, ...]
+    parts: tuple["Page", ...] = ()
 
 
 def load(name: str, entry: Entry) -> Any:
@@ -79,10 +85,16 @@ def load(name: str, entry: Entry) -> Any:
     function = getattr(module, function_name)
     lines = getattr(module, "EXAMPLES", ())
     examples = "\n".join(["\n\n\b\nExamples:", *(f"  {line}" for line in lines)]) if lines else ""
-    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    text = (inspect.getdoc(function) or "") + examples
     if getattr(module, "SHOWS_PROGRESS", False):
         function = _with_no_progress(function)
-    one.command(name, help=(inspect.getdoc(function) or "") + examples, context_settings=SETTINGS)(function)
+    plain: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+    if entry.parts:
+        one = typer.Typer(cls=lazy_group(entry.parts), help=text, context_settings=SETTINGS, **plain)
+        one.callback()(function)
+    else:
+        one = typer.Typer(**plain)
+        one.command(name, help=text, context_settings=SETTINGS)(function)
     command = get_command(one)
     command.name = name
     return command
@@ -135,7 +147,7 @@ class LazyGroup(TyperGroup):
         """The command that `args` begins with; for an unknown one, a usage error that offers the nearest names."""
         if args[0] not in self.entries and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], list(self.entries))
-            hint = f"did you mean {' or '.join(near)}?" if near else "m4m --help lists the commands"
+            hint = f"did you mean {' or '.join(near)}?" if near else f"{ctx.command_path} --help lists the commands"
             ctx.fail(f"no such command: {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
@@ -151,6 +163,7 @@ def pages(entries: Mapping[str, Entry]) -> Iterator[Page]:
         command = load(name, entry)
         context = command.make_context(f"m4m {name}", [], resilient_parsing=True)
         parameters = [_parameter(p, context) for p in command.get_params(context) if not getattr(p, "hidden", False)]
+        parts = (replace(p, usage=p.usage.replace("m4m ", f"m4m {name} ", 1)) for p in pages(entry.parts))
         yield Page(
             name=name,
             summary=entry.summary,
@@ -158,6 +171,7 @@ def pages(entries: Mapping[str, Entry]) -> Iterator[Page]:
             text=command.help or "",
             operands=tuple(p for p in parameters if not p.flags),
             options=tuple(p for p in parameters if p.flags),
+            parts=tuple(parts),
         )
 
 

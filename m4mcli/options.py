@@ -27,11 +27,11 @@ RANDOM_SEED_BITS = 31
 
 File = Annotated[
     str | None,
-    typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
+    typer.Argument(metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC to read; - is standard input."),
 ]
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON to read; - is standard input."),
+    typer.Argument(metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC to read; - is standard input."),
 ]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, metavar="N", help="Write N versions into --out-dir.")]
 OutDir = Annotated[
@@ -207,11 +207,11 @@ class Invocation:
         return reading
 
     def kind(self, reading: "Reading") -> Kind:
-        """The kind of the output: as `--json`, `--midi` or the suffix of `-o` say, else that of the input."""
+        """The kind of the output: as `--json`, `--midi` or the suffix of `-o` say, else the input's; MIDI for ABC."""
         if self.as_json or self.as_midi:
             return "json" if self.as_json else "midi"
         suffix = PurePath(self.output).suffix.lower()
-        return SUFFIXES.get(suffix, reading.kind)
+        return SUFFIXES.get(suffix, "json" if reading.kind == "json" else "midi")
 
     def write_score(self, reading: "Reading", score: "Score") -> None:
         """Write a score whose notes are not those of the reading."""

@@ -5,15 +5,18 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from typing import TypeVar
 
 from m4mcli.errors import M4mError
 
 CHUNK = 16
 """Items that a process takes at a time."""
+
+HINT = "out of memory? try fewer --workers"
 
 FEW = 2 * CHUNK
 """Items for which no process is started: they would be done before it is ready."""
@@ -27,28 +30,75 @@ def available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+def in_order(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    killed: Callable[[Item], Result] | None = None,
+) -> Iterator[Result]:
     """The function of each item, in order; `function` and what it takes and gives must be picklable.
 
-    Raises M4mError where a process is killed.
+    An item on which a process is killed twice, the second time alone, has the result that `killed` gives. Raises
+    M4mError where there is no such function, and where the items around it fare no better: then it is the machine.
     """
-    if workers == 1 or len(items) <= FEW:
-        yield from map(function, items)
+    source = iter(items)
+    head = list(islice(source, FEW + 1))
+    rest = chain(head, source)
+    if workers == 1 or len(head) <= FEW:
+        yield from map(function, rest)
         return
+    chunks = iter(lambda: list(islice(rest, CHUNK)), [])
+    handed_back: deque[list[Item]] = deque()
+    while (yield from _until_killed(function, chunks, handed_back, workers)):
+        if killed is None:
+            raise M4mError("a worker process was killed", HINT)
+        yield from _one_by_one(function, handed_back.popleft(), killed)
+
+
+def _until_killed(
+    function: Callable[[Item], Result],
+    chunks: Iterator[list[Item]],
+    handed_back: deque[list[Item]],
+    workers: int,
+) -> Generator[Result, None, bool]:
+    """Results in order; ends with True where a process was killed, what is still to be done being handed back."""
     # Spawned, not forked: progress is told by a thread, and a fork beside threads may hang.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
-    waiting: deque[Future[list[Result]]] = deque()
+    waiting: deque[tuple[list[Item], Future[list[Result]]]] = deque()
     try:
-        for start in range(0, len(items), CHUNK):
-            waiting.append(pool.submit(_chunk, function, items[start : start + CHUNK]))
-            if len(waiting) > 2 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise M4mError("a worker process was killed", "out of memory? try fewer --workers") from error
+        while True:
+            while len(waiting) <= 2 * workers and (chunk := handed_back.popleft() if handed_back else next(chunks, [])):
+                # In their place at once: a pool that is broken by now refuses the chunk.
+                waiting.append((chunk, Future()))
+                waiting[-1] = (chunk, pool.submit(_chunk, function, chunk))
+            if not waiting:
+                return False
+            results = waiting[0][1].result()
+            waiting.popleft()
+            yield from results
+    except BrokenProcessPool:
+        handed_back.extendleft(chunk for chunk, _ in reversed(waiting))
+        return True
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _one_by_one(
+    function: Callable[[Item], Result], items: Sequence[Item], killed: Callable[[Item], Result]
+) -> Iterator[Result]:
+    """The function of each item in a process in which nothing else goes on."""
+    results: list[Result] = []
+    lost = 0
+    while len(results) < len(items):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker) as pool:
+            try:
+                results.extend(pool.submit(function, item).result() for item in items[len(results) :])
+            except BrokenProcessPool:
+                lost += 1
+                results.append(killed(items[len(results)]))
+    if lost == len(items) > 1:
+        raise M4mError("one worker process after another was killed", HINT)
+    yield from results
 
 
 def _chunk(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

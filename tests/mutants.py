@@ -24,11 +24,11 @@ from typing import Any
 import mido
 import symusic
 
-from m4mcli.commands.info import summarize
 from m4mcli.errors import M4mError
 from m4mcli.frames.frames import track_frames
 from m4mcli.inspection.oddities import oddities
 from m4mcli.inspection.repair import mended_midi
+from m4mcli.inspection.summary import summarize
 from m4mcli.picture.panel import panel
 from m4mcli.picture.text import plain_roll
 from m4mcli.score.container import MAX_QUARTERS

@@ -152,3 +152,35 @@ def test_seconds_follow_every_tempo() -> None:
     score = Score(100, tempos=(Tempo(0, 600_000), Tempo(200, 300_000), Tempo(200, 1_000_000)))
     assert seconds_at(score, np.array([0, 100, 200, 350])).tolist() == pytest.approx([0, 0.6, 1.2, 2.7])
     assert seconds_at(Score(480), np.array([960])).tolist() == [1.0]
+
+
+def test_a_folder_is_told_as_a_whole(m4m: Run, tmp_path: Path) -> None:
+    inside = tmp_path / "songs" / "more"
+    inside.mkdir(parents=True)
+    (tmp_path / "songs" / "a.mid").write_bytes(score_to_midi(PIECE))
+    (inside / "b.mid").write_bytes(score_to_midi(replace(PIECE, tracks=PIECE.tracks[:1], key_signatures=())))
+    (inside / "c.abc").write_text("X:1\nM:3/4\nK:Cm\nC6|{d}c6|\n")
+    (inside / "odd.mid").write_bytes(b"MThd")
+    (inside / "notes.txt").write_text("not music")
+    done = m4m("info", "songs")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"m4m info: songs/more/odd.mid: ")
+    assert done.stdout.decode().splitlines() == [
+        "songs",
+        "files   3, and 1 unreadable",
+        "length  9 bars, 16.0 s, 8 notes",
+        "metre   3/4 100 %",
+        "tempo   120 to 120 bpm, median 120",
+        "key     C minor 67 %",
+        "tracks  Violin 67 %, Acoustic Grand Piano 33 %, Drums 33 %",
+        "odd     groups-of-grace-notes 33 %",
+    ]
+    lines = m4m("info", "--jsonl", "songs", "songs/a.mid").stdout.splitlines()
+    files = [json.loads(line)["file"] for line in lines]
+    assert files == ["songs/a.mid", "songs/more/b.mid", "songs/more/c.abc", "songs/a.mid"]
+    whole = json.loads(m4m("info", "--json", "songs").stdout)
+    assert [one["notes"] for one in whole] == [4, 2, 2]
+    assert m4m("info", tmp_path / "songs" / "more" / "odd.mid").returncode == 1
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert b"no music in this folder" in m4m("info", empty).stderr

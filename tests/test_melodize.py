@@ -556,6 +556,15 @@ def test_a_model_that_rests_is_brought_to_play() -> None:
     assert resting(Sample(line, 0.0, 1), request_over(over)) <= 0.1
 
 
+def test_a_model_that_runs_on_is_brought_to_a_melodys_pace() -> None:
+    over = changes("C", "G7", "C", "F", "C", "G7")
+    quarters = over.length / 4
+    (line,) = write_lines(Leaning(5.0), over, compass_around((0, False), 72), Draw(Sampling()))
+    assert 1 <= len(line) / quarters <= 2.25
+    (busy,) = write_lines(Leaning(5.0), over, compass_around((0, False), 72), Draw(Sampling()), density=2)
+    assert len(busy) / quarters > 2.25
+
+
 def test_a_model_that_writes_nothing_is_told() -> None:
     class Mute(FakeNetwork):
         def note_step(self, *inputs):  # type: ignore[no-untyped-def]

@@ -349,7 +349,9 @@ def get_devices(**_): return [{"name": n, "is_input": False, "is_output": True} 
 
 @posix
 def test_play_to_a_port(tmp_path: Path) -> None:
-    def m4m(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    env = {"PATH": str(tmp_path), "MIDO_BACKEND": "fakeports"}
+
+    def m4m(env: dict[str, str], *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         # In an interpreter of its own: mido chooses its backend when it is imported.
         command = [sys.executable, "-m", "m4mcli", *arguments]
         return subprocess.run(
@@ -357,14 +359,13 @@ def test_play_to_a_port(tmp_path: Path) -> None:
         )
 
     (tmp_path / "fakeports.py").write_text(PORTS)
-    env = {"PATH": str(tmp_path), "MIDO_BACKEND": "fakeports"}
-    assert m4m("play", "--ports", **env).stdout == b"Through\nFLUID Synth\n"
+    assert m4m(env, "play", "--ports").stdout == b"Through\nFLUID Synth\n"
     quick = score_to_midi(piece(track((0, 48, 69, 100), (96, 48, 70, 90)), tempo=100_000))
-    assert m4m("play", "--port", "fluid", stdin=quick, **env).returncode == 0
+    assert m4m(env, "play", "--port", "fluid", stdin=quick).returncode == 0
     log = (tmp_path / "log").read_text().splitlines()
     assert [line.split()[2] for line in log if line.startswith("note_on")] == ["note=69", "note=70"]
     assert log[-1] == "reset"
-    assert m4m("play", "--port", "oboe", stdin=quick, **env).returncode == 1
-    nothing = m4m("play", stdin=quick, PATH=str(tmp_path), MIDO_BACKEND="nosuchbackend")
+    assert m4m(env, "play", "--port", "oboe", stdin=quick).returncode == 1
+    nothing = m4m(env | {"MIDO_BACKEND": "nosuchbackend"}, "play", stdin=quick)
     assert nothing.returncode == 1
     assert b"nothing here plays sound, and there is no MIDI port" in nothing.stderr

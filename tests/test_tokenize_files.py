@@ -81,7 +81,7 @@ def test_a_folder_in_one_and_two_processes(m4m: Run, tmp_path: Path) -> None:
     lines = [m4m("tokenize", "--scheme", "tsd", "--jsonl", "--workers", n, "songs") for n in "12"]
     assert lines[0].stdout == lines[1].stdout
     assert lines[0].returncode == lines[1].returncode == 1
-    assert lines[1].stderr == b"m4m tokenize: songs/zz.mid: not a MIDI file (text); m4m reads MIDI or m4m JSON\n"
+    assert lines[1].stderr == b"m4m tokenize: songs/zz.mid: not a MIDI file (text); m4m reads MIDI, m4m JSON and ABC\n"
     forms = [json.loads(line) for line in lines[0].stdout.splitlines()]
     assert [form["file"] for form in forms] == sorted(form["file"] for form in forms)
     assert len(forms) == 40

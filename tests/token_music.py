@@ -80,3 +80,28 @@ def _apart(rows: dict[tuple[int, int], tuple[int, int, int, int]]) -> dict[tuple
             kept[onset, pitch] = row
             ends[pitch] = onset + row[1]
     return kept
+
+
+@st.composite
+def any_music(draw: st.DrawFn) -> Score:
+    """Music that lies on no grid: any ticks, overlaps, several parts of one instrument, changes in mid-bar."""
+    ticks = st.integers(0, 6000)
+    tracks = []
+    for number in range(draw(st.integers(0, 4))):
+        pitch = st.integers(0, 127)
+        row = st.tuples(ticks, st.integers(1, 3000), st.one_of(pitch, st.integers(59, 62)), st.integers(1, 127))
+        rows = draw(st.lists(row, max_size=8))
+        drums = draw(st.booleans())
+        program = 0 if drums else draw(st.sampled_from([0, 0, 40, 127]))
+        tracks.append(Track(f"part {number}", program, drums, notes_array(rows)))
+
+    def some(most: int) -> list[int]:
+        return sorted(draw(st.sets(ticks, max_size=most)))
+
+    return Score(
+        draw(st.sampled_from([480, 96, 100, 7])),
+        tuple(tracks),
+        tuple(Tempo(t, draw(st.integers(20_000, 4_000_000))) for t in some(3)),
+        tuple(TimeSignature(t, *draw(st.sampled_from([*SIGNATURES, (7, 64), (5, 16), (33, 32)]))) for t in some(3)),
+        tuple(KeySignature(t, draw(st.integers(-7, 7)), draw(st.booleans())) for t in some(2)),
+    )

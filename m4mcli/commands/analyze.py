@@ -25,7 +25,7 @@ SUFFIXES: dict[Form, str] = {"json": ".json", "jsonl": ".jsonl", "midi": ".mid",
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON; - is standard input."),
+    typer.Argument(metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC; - is standard input."),
 ]
 Only = Annotated[
     str | None,

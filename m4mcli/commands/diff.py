@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = ("m4m diff before.mid after.mid", "m4m diff --tolerance 0.05 played.mid straight.mid")
 
 Two = Annotated[
-    list[str], typer.Argument(metavar="FILE FILE", help="Two pieces, MIDI or m4m JSON; - is standard input.")
+    list[str], typer.Argument(metavar="FILE FILE", help="Two pieces, MIDI, m4m JSON or ABC; - is standard input.")
 ]
 Tolerance = Annotated[
     float,

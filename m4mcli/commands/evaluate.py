@@ -1,12 +1,12 @@
-"""`m4m evaluate`: tables of a model, the original music and the baselines."""
+"""`m4m evaluate`: tables of a model, the original music and the baselines; figures of folders of music."""
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m4mcli.errors import USAGE, M4mError
+from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import (
     BestOf,
     DeviceName,
@@ -20,8 +20,11 @@ from m4mcli.options import (
     TopP,
     Verbose,
 )
+from m4mcli.token_options import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from m4mcli.evaluation.measured import Measured
     from m4mcli.evaluation.table import Table
 
@@ -29,17 +32,37 @@ EXAMPLES = (
     "m4m evaluate harmonize --pack lead --baselines",
     "m4m evaluate drumify --pack band --songs 20 --samples 4 --json -o figures.json",
     "m4m evaluate analyze --folder labelled --source nottingham",
+    "m4m evaluate mine/ --against theirs/ --plot figures.svg",
 )
 SHOWS_PROGRESS = True
 
-TaskName = Annotated[
-    Literal["harmonize", "melodize", "drumify", "accompany", "continue", "infill", "foundation", "analyze"],
-    typer.Argument(metavar="TASK", help="What is measured: a task that models are made for, foundation, or analyze."),
+Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TASK|FILE...",
+        help="harmonize, melodize, drumify, accompany, continue, infill, foundation or analyze; "
+        "or MIDI, m4m JSON, ABC, or folders of it.",
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="FILE", show_default=False, help="MIDI, m4m JSON, ABC, or a folder of it, to compare with."
+    ),
+]
+Plot = Annotated[
+    str | None,
+    typer.Option(
+        "--plot", metavar="FILE", show_default=False, help="Also draw how the figures are distributed, as SVG."
+    ),
 ]
 PackFolder = Annotated[
     str | None,
     typer.Option(
-        "--pack", metavar="DIR", show_default=False, help="The pack of pieces to measure on, as m4m dataset makes it."
+        "--pack",
+        metavar="DIR",
+        show_default=False,
+        help="The pack of pieces to measure on, of m4m dataset build.",
     ),
 ]
 LabelledFolder = Annotated[
@@ -87,7 +110,9 @@ FiguresJson = Annotated[bool, typer.Option("--json", help="Write every figure as
 
 
 def evaluate(
-    task: TaskName,
+    targets: Targets,
+    against: Against = None,
+    plot: Plot = None,
     pack: PackFolder = None,
     folder: LabelledFolder = None,
     source: Sources = None,
@@ -105,23 +130,33 @@ def evaluate(
     strictness: StrictnessAsked = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
+    workers: Workers = None,
     as_json: FiguresJson = False,
     output: Output = "-",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Measure a model on pieces that it has not seen.
+    """Measure music, or a model on unseen pieces.
 
-    Each source of the pack has a table with the original music, the model and the baselines; for harmonize one where
-    the first frames of the original part are given, and one without. foundation: how likely music is under a model that
-    is given nothing but what came before. analyze: chords, keys, beats and bars against what people wrote down, with
-    mir_eval. Figures are means over songs, after ± the standard error.
+    FILE: what the field measures of music, for each file or folder; --against tells how alike the first and another
+    are, and how much of it the other has already. TASK: each source of the pack has a table with the original music,
+    the model and the baselines; for harmonize one where the first frames of the original part are given, and one
+    without. foundation: how likely music is under a model that is given nothing but what came before. analyze: chords,
+    keys, beats and bars against what people wrote down, with mir_eval. Figures are means over songs, after ± the
+    standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
 
     from m4mcli.evaluation.measured import TASKS
     from m4mcli.evaluation.table import as_data, as_text
 
+    task = targets[0]
+    if task not in TASKS:
+        given = {"--pack": pack, "--folder": folder, "--source": source, "--songs": songs, "--model": model}
+        _refuse(given | {"--prompt-frames": prompt_frames}, f"{task} is no task", f"tasks: {', '.join(TASKS)}")
+        _measure_music(run, targets, against, plot, metrics, workers)
+        return
+    _refuse({"--against": against, "--plot": plot, "another operand": targets[1:]}, f"{task} is a task", "leave it out")
     measured = TASKS[task]
     if baselines and model is not None:
         raise M4mError("--baselines and --model exclude each other", "give one of them", USAGE)
@@ -156,6 +191,52 @@ def evaluate(
         run.write("\n".join(map(as_text, tables)))
 
 
+def _refuse(given: "Mapping[str, object]", why: str, hint: str) -> None:
+    """Raise M4mError (status 2) if any of these was given."""
+    for name, value in given.items():
+        if value:
+            raise M4mError(f"{name}: {why}", hint, USAGE)
+
+
+def _measure_music(
+    run: Invocation, targets: list[str], against: str | None, plot: str | None, metrics: str | None, workers: int | None
+) -> None:
+    """Write the figures of files and folders."""
+    from pathlib import Path
+
+    from m4mcli.evaluation.comparison import ALL, as_data, as_text
+    from m4mcli.evaluation.measured import TASKS
+    from m4mcli.evaluation.music import compared
+    from m4mcli.progress import shown
+
+    wanted = _chosen(ALL, metrics)
+    for name in [*targets, *([against] if against is not None else [])]:
+        if name != "-" and not Path(name).exists():
+            raise M4mError(f"{name}: neither a task nor a file", f"tasks: {', '.join(TASKS)}", USAGE)
+    failures: list[str] = []
+
+    def failed(failure: str) -> None:
+        failures.append(failure)
+        run.complain(M4mError(failure))
+
+    with shown("files", run.quiet) as progress:
+        found = compared(targets, against, workers, failed, progress)
+    for warning in found.warnings:
+        run.warn(warning)
+    if plot is not None:
+        from m4mcli.evaluation.plot import plotted
+        from m4mcli.score.write import write_output
+
+        write_output(plotted(found, wanted), plot)
+    if run.as_json:
+        document = {"m4m": 1, "kind": "evaluation", "task": "music"} | as_data(found, wanted)
+        run.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    else:
+        run.write(as_text(found, wanted))
+    if failures:
+        raise typer.Exit(FAILED)
+
+
 def _check_place(task: str, measured: "Measured", pack: str | None, folder: str | None) -> None:
     wanted, other = ("--pack", "--folder") if measured.drawn else ("--folder", "--pack")
     given = {"--pack": pack, "--folder": folder}
@@ -169,7 +250,11 @@ def _columns(measured: "Measured", metrics: str | None) -> tuple[str, ...]:
     """The figures asked for, in the order of the task's; all of them unless asked."""
     from m4mcli.evaluation.measured import named
 
-    known: tuple[str, ...] = named(measured.figures)
+    return _chosen(named(measured.figures), metrics)
+
+
+def _chosen(known: tuple[str, ...], metrics: str | None) -> tuple[str, ...]:
+    """The figures that --metrics names, in their order. Raises M4mError (status 2) for one that there is none of."""
     asked = known if metrics is None else tuple(name.strip() for name in metrics.split(","))
     for name in asked:
         if name.casefold() not in (figure.casefold() for figure in known):

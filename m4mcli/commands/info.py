@@ -2,18 +2,21 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import Invocation, Quiet, printable
+from m4mcli.token_options import Workers
 
 if TYPE_CHECKING:
-    from m4mcli.score.read import Reading
+    from m4mcli.inspection.folder import Totals
+    from m4mcli.inspection.summary import Summary
 
-EXAMPLES = ("m4m info song.mid", "m4m info --jsonl *.mid")
+EXAMPLES = ("m4m info song.mid", "m4m info --jsonl *.mid", "m4m info songs/")
+SHOWS_PROGRESS = True
 SHOWN_CHANGES = 8
 """How many changes of tempo, metre or key the text form lists."""
 
@@ -23,105 +26,94 @@ COLUMNS = ("track", "name", "instrument", "notes", "range")
 def info(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", show_default=False, help="MIDI or m4m JSON; - is standard input."),
+        typer.Argument(
+            metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC, or folders of it; - is standard input."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write JSON: one object, or an array for several files.")
     ] = False,
     as_lines: Annotated[bool, typer.Option("--jsonl", help="Write JSON, one object to a line and file.")] = False,
+    workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
     """Say what is in a file: length, metre, tempo, key, tracks with their instruments and ranges.
 
-    A file that cannot be read is reported, the others are shown, and the status is 1.
+    Of a folder it says how much music is in it, and of which kinds; --json and --jsonl tell of each file. A file that
+    cannot be read is reported, the others are shown, and the status is 1.
     """
     if as_json and as_lines:
         raise M4mError("--json and --jsonl exclude each other", "give one of them", USAGE)
-    found, failed = [], False
-    names: list[str | None] = [*files] if files else [None]
-    for name in names:
-        run = Invocation("info", name, quiet=quiet)
-        try:
-            summary = summarize(run.read(music_out=False))
-        except (M4mError, OSError) as error:
-            if len(names) < 2:
-                raise
-            run.complain(error)
-            failed = True
-            continue
-        found.append({"m4m": 1, "kind": "info", "file": "-" if name is None else name} | summary)
+    from m4mcli.inspection.folder import Totals
+    from m4mcli.inspection.summary import summaries
+    from m4mcli.progress import shown
+    from m4mcli.tokens.corpus import files_in
+
+    run = Invocation("info", quiet=quiet)
+    operands = files or ["-"]
+    if operands == ["-"] and sys.stdin is not None and sys.stdin.isatty():
+        raise M4mError("no FILE, and standard input is a terminal", "usage: m4m info [OPTIONS] [FILE]...", USAGE)
+    listed = {name: files_in([name]) for name in operands}
+    total = sum(map(len, listed.values()))
+    found: list[Summary | Totals] = []
+    failed = False
+    with shown("files", quiet or total < 2) as progress:
+        done = 0
+        for name, files_of in listed.items():
+            totals = Totals(name) if name != "-" and Path(name).is_dir() else None
+            for one in summaries(files_of, workers):
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+                if isinstance(one, M4mError):
+                    failed = _failed(run, one, total, totals)
+                elif as_lines:
+                    _warn(run, one, total, totals)
+                    print(json.dumps(one, ensure_ascii=False))
+                elif totals is not None and not as_json:
+                    totals.add(one)
+                else:
+                    _warn(run, one, total, totals)
+                    found.append(one)
+            if totals is not None and not (as_json or as_lines):
+                found.append(totals)
     if as_json:
-        run.write(json.dumps(found[0] if len(names) < 2 else found, indent=2, ensure_ascii=False) + "\n")
-    elif as_lines:
-        run.write("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found))
-    else:
-        _show(Invocation("info"), found)
+        run.write(json.dumps(found[0] if total < 2 else found, indent=2, ensure_ascii=False) + "\n")
+    elif not as_lines:
+        _show(run, found)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def summarize(reading: "Reading") -> dict[str, Any]:
-    """What `m4m info --json` says about a piece. Ticks are counted from 0, bars and beats from 1."""
-    import numpy as np
-
-    from m4mcli.score.clock import DEFAULT_MICROSECONDS, seconds_at
-    from m4mcli.score.metre import bars
-    from m4mcli.score.score import Tempo, TimeSignature
-    from m4mcli.theory.instruments import instrument_name
-    from m4mcli.theory.names import pitch_name, signature_name
-
-    score = reading.score
-    all_bars = bars(score) if score.end else ()
-    first_ticks = np.array([bar.tick for bar in all_bars] or [0])
-
-    def bar_of(tick: int) -> int:
-        return max(1, int(np.searchsorted(first_ticks, tick, side="right")))
-
-    def times(events: Iterable[Any]) -> list[dict[str, Any]]:
-        return [{"tick": e.tick, "bar": bar_of(e.tick)} for e in events]
-
-    tempos = score.tempos or (Tempo(0, DEFAULT_MICROSECONDS),)
-    metres = score.time_signatures or (TimeSignature(0, 4, 4),)
-    return {
-        "format": reading.kind,
-        "tpq": score.tpq,
-        "ticks": score.end,
-        "bars": len(all_bars),
-        "beats": sum(tick < score.end for bar in all_bars for tick in bar.beats()),
-        "seconds": round(float(seconds_at(score, np.array([score.end]))[0]), 3),
-        "notes": score.note_count,
-        "tempos": [at | {"bpm": round(60e6 / t.microseconds, 3)} for at, t in zip(times(tempos), tempos, strict=True)],
-        "time_signatures": [
-            at | {"time": f"{s.numerator}/{s.denominator}"} for at, s in zip(times(metres), metres, strict=True)
-        ],
-        "key_signatures": [
-            at | {"key": signature_name(k.fifths, k.minor)}
-            for at, k in zip(times(score.key_signatures), score.key_signatures, strict=True)
-        ],
-        "tracks": [
-            {
-                "name": track.name,
-                "program": track.program,
-                "instrument": instrument_name(track.program, track.is_drum),
-                "drums": track.is_drum,
-                "notes": len(track.notes),
-                "lowest": pitch_name(int(track.notes["pitch"].min())) if len(track.notes) else None,
-                "highest": pitch_name(int(track.notes["pitch"].max())) if len(track.notes) else None,
-            }
-            for track in score.tracks
-        ],
-        "warnings": list(reading.warnings),
-    }
+def _failed(run: Invocation, error: M4mError, total: int, totals: "Totals | None") -> bool:
+    """Tell that a file cannot be read; raise the error where there is but one file."""
+    if total < 2:
+        raise error
+    run.complain(error)
+    if totals is not None:
+        totals.failed += 1
+    return True
 
 
-def _show(run: Invocation, found: list[dict[str, Any]]) -> None:
+def _warn(run: Invocation, one: "Summary", total: int, totals: "Totals | None") -> None:
+    """Tell what is odd about a file; of those in folders the summaries say it."""
+    for warning in one["warnings"] if totals is None else ():
+        run.warn(warning if total < 2 else f"{one['file']}: {warning}")
+
+
+def _show(run: Invocation, found: "list[Summary | Totals]") -> None:
     """Print the summaries: tables on a terminal, aligned columns elsewhere."""
     if sys.stdout is not None and sys.stdout.isatty():
         for one in found:
-            print("\n".join(_head(one)))
-            _print_table(_rows(one))
+            print("\n".join(_head(one) if isinstance(one, dict) else one.lines()))
+            if isinstance(one, dict):
+                _print_table(_rows(one))
     else:
-        run.write("\n".join("\n".join([*_head(one), *_columns(_rows(one)), ""]) for one in found))
+        run.write("\n".join("\n".join([*_told(one), ""]) for one in found))
+
+
+def _told(one: "Summary | Totals") -> list[str]:
+    return [*_head(one), *_columns(_rows(one))] if isinstance(one, dict) else one.lines()
 
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -23,7 +23,7 @@ Pipeline = Annotated[
 Input = Annotated[
     str | None,
     typer.Argument(
-        metavar="FILE", show_default=False, help="MIDI or m4m JSON for the first command; - is standard input."
+        metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC for the first command; - is standard input."
     ),
 ]
 NOT_HERE = ("<", ">", ">>", "&", "&&", "||", ";", "2>")

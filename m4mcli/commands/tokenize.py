@@ -2,17 +2,17 @@
 
 import json
 import sys
-from dataclasses import dataclass, replace
-from pathlib import PurePath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
 
 from m4mcli.errors import FAILED, USAGE, M4mError
-from m4mcli.options import SUFFIXES, AsJson, AsMidi, Force, Invocation, Output, Quiet, Verbose
+from m4mcli.options import AsJson, AsMidi, Force, Invocation, Output, Quiet, Verbose
 from m4mcli.token_options import (
     AsArrays,
     AsLines,
+    AsText,
     Bpe,
     Chords,
     Config,
@@ -29,7 +29,9 @@ from m4mcli.token_options import (
     TrainBpe,
     Velocities,
     Vocabulary,
+    Wanted,
     Workers,
+    named_files,
 )
 
 if TYPE_CHECKING:
@@ -42,18 +44,10 @@ EXAMPLES = (
     "m4m tokenize song.mid > song.tokens.json",
     "m4m tokenize --decode song.tokens.json > song.mid",
     "m4m tokenize --scheme remi --jsonl songs/ > songs.jsonl",
+    "m4m tokenize --scheme abc --text song.mid > song.abc",
     "m4m tokenize --scheme tsd --train-bpe 20000 songs/ -o bpe.json",
 )
 SHOWS_PROGRESS = True
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be written."""
-
-    decode: bool
-    as_lines: bool
-    as_arrays: bool
 
 
 def tokenize(
@@ -62,6 +56,7 @@ def tokenize(
     decode: Decode = False,
     as_lines: AsLines = False,
     as_arrays: AsArrays = False,
+    as_text: AsText = False,
     config: Config = None,
     resolution: Resolution = None,
     velocities: Velocities = None,
@@ -105,11 +100,11 @@ def tokenize(
 
         run.write(open_scheme(job.scheme, job.settings).vocabulary.page())
         return
-    wanted = Wanted(decode, as_lines, as_arrays)
+    wanted = Wanted(decode, as_lines, as_arrays, as_text)
     if train_bpe is not None:
         _train(run, files or [], job, train_bpe, workers)
         return
-    names = _named(run, files or [], wanted)
+    names = named_files(run, files or [], wanted, job.scheme)
     if decode:
         _decode_all(run, names, job, wanted)
     else:
@@ -148,32 +143,6 @@ def _job(scheme: str | None, config: str | None, bpe: str | None, changes: dict[
     return Job(scheme, open_scheme(scheme, settings).settings, bpe or "")
 
 
-def _named(run: Invocation, files: list[str], wanted: Wanted) -> list[str]:
-    """The files to read. Raises M4mError (status 2) where the options do not go together."""
-    from m4mcli.tokens.corpus import files_in
-
-    names = files_in(files) if files else ["-"]
-    if wanted.as_lines and wanted.as_arrays:
-        raise M4mError("--jsonl and --npz exclude each other", "give one of them", USAGE)
-    if len(names) > 1 and not (wanted.as_lines or wanted.as_arrays):
-        raise M4mError(f"{len(names)} files, and one piece to write", "add --jsonl to write one to a line", USAGE)
-    if run.as_json and run.as_midi:
-        raise M4mError("--json and --midi exclude each other", "give one of them", USAGE)
-    suffix = SUFFIXES.get(PurePath(run.output).suffix.lower())
-    if run.as_midi and wanted.as_lines:
-        raise M4mError("--jsonl and --midi exclude each other", "give one of them", USAGE)
-    if not wanted.decode and (run.as_midi or (suffix == "midi" and not run.as_json)):
-        raise M4mError("tokens are written as JSON, not as MIDI", "--decode turns tokens into MIDI", USAGE)
-    if wanted.decode and wanted.as_arrays:
-        raise M4mError("--decode writes music, not arrays", "leave out --npz: such files are known by content", USAGE)
-    to_terminal = run.output == "-" and sys.stdout is not None and sys.stdout.isatty() and not run.force
-    if wanted.decode and to_terminal and not (run.as_json or wanted.as_lines):
-        raise M4mError("MIDI is not written to a terminal", "redirect with > out.mid, use -o FILE, or --json", USAGE)
-    if wanted.as_arrays and to_terminal:
-        raise M4mError("arrays are not written to a terminal", "redirect with > out.npz or use -o FILE", USAGE)
-    return names
-
-
 def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, workers: int | None) -> None:
     """Write the tokens of the files as they come; one that cannot be read is told, if there are others."""
     from m4mcli.parallel import available_processors, in_order
@@ -182,7 +151,7 @@ def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, w
 
     if names == ["-"] and sys.stdin is not None and sys.stdin.isatty():
         raise M4mError("no FILE, and standard input is a terminal", "usage: m4m tokenize [OPTIONS] [FILE]...", USAGE)
-    kind = "lines" if wanted.as_lines else "arrays" if wanted.as_arrays else "whole"
+    kind = "lines" if wanted.as_lines else "arrays" if wanted.as_arrays else "text" if wanted.as_text else "whole"
     several = len(names) > 1
     failed = 0
     with opened_sink(run.output, kind) as sink, shown("files", run.quiet or not several) as progress:
@@ -194,7 +163,7 @@ def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, w
             else:
                 sink.add(done.tokens, done.file)
                 for warning in done.warnings:
-                    run.warn(f"{done.file}: {warning}" if done.file != "-" and wanted.as_lines else warning)
+                    run.warn(f"{done.file}: {warning}" if done.file != "-" and kind != "whole" else warning)
                 run.say(f"{done.notes} notes, {len(done.tokens.ids)} tokens")
             if progress is not None:
                 progress(number, len(names))

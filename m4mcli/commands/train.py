@@ -23,7 +23,7 @@ RecipeName = Annotated[
 ]
 PackFolder = Annotated[
     str | None,
-    typer.Option("--pack", metavar="DIR", show_default=False, help="The pack to train on, as m4m dataset makes it."),
+    typer.Option("--pack", metavar="DIR", show_default=False, help="The pack to train on, of m4m dataset build."),
 ]
 RunFolder = Annotated[
     str | None,

@@ -1,96 +1,97 @@
-"""Which files of a folder are packed, and what is known of each before it is read.
+"""Which files of a corpus are packed, and what is known of each before it is read.
 
-A source is a folder; its name is the source's name. `train/`, `valid/` and `test/` below it decide the split; otherwise
-one file in ten is for validation, by the hash of its path. A `manifest.jsonl` in the folder may tell, for each `path`,
-`split`, `source` (the part of the source that the file belongs to: `scores/chorales`) and `shift_quarters` (a pickup:
-the music is moved so that the bars fall where they should).
+A source is a folder or an archive; its name is the source's name. How it is laid out says which files are pieces, to
+which split each belongs, and which belong together (`m4mcli.dataset.layouts`).
 """
 
 import hashlib
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from m4mcli.dataset.layouts import LAYOUTS, layout_of
+from m4mcli.dataset.tree import ENDINGS, Tree, contents, open_tree, source_name
 from m4mcli.errors import USAGE, M4mError
-
-SPLITS = ("train", "valid", "test")
-PATTERN = "**/*.mid"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file to pack: path, place below the source's folder, source, split, quarters by which its music is moved."""
+    """One piece to pack: the file or archive it lies in, its name below its source, its source.
+
+    `split` is empty where nothing says it. `shift_quarters`: by how much its music is moved. `group`: pieces with the
+    same one stay together. `form`: how the bytes become music (`m4mcli.dataset.forms`). `member`: the file in an
+    archive. `text`: the piece itself, where one file holds many.
+    """
 
     path: Path
     name: str
     source: str
-    split: str
+    split: str = ""
     shift_quarters: float = 0.0
+    group: str = ""
+    form: str = ""
+    member: str = ""
+    text: str = ""
 
 
-def find_items(folder: Path, pattern: str = PATTERN, name: str = "") -> list[Item]:
-    """The music files of a source folder, in order of their names; `name` is the source's, the folder's unless given.
+def find_items(place: Path, pattern: str = "", name: str = "", layout: str = "") -> list[Item]:
+    """The pieces of a source, in order; `name` is the source's, the folder's unless given.
 
-    Raises M4mError where there is no such folder, no such file in it, or a manifest that cannot be read.
+    `pattern` says which files (those that the layout names unless given), `layout` overrules what is recognised.
+    Raises M4mError where there is no such folder or archive, nothing in it, or a table of it that cannot be read.
     """
-    if not folder.is_dir():
-        raise M4mError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}", "name a folder of music")
-    folder = folder.resolve()
-    name = name or folder.name
-    facts = _manifest(folder)
-    items = []
-    for path in sorted(_matching(folder, pattern)):
-        place = path.relative_to(folder).as_posix()
-        head, _, rest = place.partition("/")
-        split, inner = (head, rest) if head in SPLITS and rest else ("", place)
-        fact = facts.get(inner, {})
-        part = str(fact.get("source") or "").strip("/")
-        source = f"{name}/{part}" if part and part != name else name
-        split = split or str(fact.get("split") or _split_of(place))
-        items.append(Item(path, inner, source, split, float(fact.get("shift_quarters") or 0)))
+    tree = open_tree(place)
+    chosen = LAYOUTS[layout] if layout else layout_of(tree)
+    items = list(_items(tree, name or source_name(place), pattern, chosen.name))
     if not items:
-        raise M4mError(f"{folder}: no files like {pattern}", "name a folder of music, or give --glob")
+        what = f"no files like {pattern}" if pattern else f"no {chosen.about}"
+        archives = any(name.lower().endswith(ENDINGS) for name in tree.names)
+        hint = "name the archives in it" if archives else "name a folder of music, or give --glob"
+        raise M4mError(f"{place}: {what}", hint)
     return items
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    try:
-        return [path for path in folder.glob(pattern) if path.is_file()]
-    except (ValueError, NotImplementedError) as error:  # the second is what pathlib says of an absolute pattern
-        raise M4mError(
-            f"--glob {pattern!r} is no pattern below a folder", "write for example '**/*.mid'", USAGE
-        ) from error
+def _items(tree: Tree, name: str, pattern: str, layout: str) -> Iterator[Item]:
+    for found in LAYOUTS[layout].find(tree, pattern):
+        part = found.source.strip("/")
+        source = f"{name}/{part}" if part and part != name else name
+        path = tree.path if tree.is_archive else tree.path / found.file
+        group = f"{name}:{found.group}" if found.group else ""
+        member = tree.prefix + found.file if tree.is_archive and not found.text else ""
+        yield Item(path, found.name, source, found.split, found.shift_quarters, group, found.form, member, found.text)
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    path = folder / "manifest.jsonl"
-    if not path.exists():
-        return {}
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        for line in lines:
-            float(line.get("shift_quarters") or 0)
-        return {line["path"]: line for line in lines}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise M4mError(f"{path}: not a manifest: {error}", "one JSON object to a line, each with a path") from error
-
-
-def _split_of(place: str) -> str:
-    return "valid" if hashlib.sha256(os.fsencode(place)).digest()[0] % 10 == 0 else "train"
+def with_bytes(items: Sequence[Item]) -> Iterator[tuple[Item, bytes | None]]:
+    """The items, those that lie in archives with their bytes: each archive is read once, from its beginning."""
+    start = 0
+    while start < len(items):
+        item, stop = items[start], start + 1
+        if not item.member:
+            yield item, None
+        else:
+            while stop < len(items) and items[stop].member and items[stop].path == item.path:
+                stop += 1
+            members = items[start:stop]
+            yield from zip(members, contents(item.path, [one.member for one in members]), strict=True)
+        start = stop
 
 
 def key_of(items: Sequence[Item], settings: tuple[object, ...]) -> str:
-    """A hash of all that decides what a pack of these files holds: their facts, sizes, dates, and settings."""
+    """A hash of all that decides what a pack of these pieces holds: their facts, sizes, dates, and settings."""
     digest = hashlib.sha256(repr(settings).encode())
+    states: dict[Path, tuple[int, ...]] = {}
     for item in items:
-        try:
-            state = item.path.stat()
-            facts: tuple[object, ...] = (state.st_size, state.st_mtime_ns)
-        except OSError:
-            facts = ()
-        line = repr((str(item.path), item.name, item.source, item.split, item.shift_quarters, *facts))
-        digest.update(line.encode("utf-8", "surrogateescape"))
+        if item.path not in states:
+            try:
+                state = item.path.stat()
+                states[item.path] = (state.st_size, state.st_mtime_ns)
+            except OSError:
+                states[item.path] = ()
+        digest.update(repr((item, states[item.path])).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def check_layout(name: str) -> None:
+    """Raise M4mError (status 2) where there is no such layout."""
+    if name and name not in LAYOUTS:
+        raise M4mError(f"no layout {name!r}", f"one of: {', '.join(LAYOUTS)}", USAGE)

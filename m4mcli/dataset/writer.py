@@ -1,10 +1,13 @@
-"""Packs written piece by piece, so that memory stays flat and a build that was stopped can go on."""
+"""Packs written piece by piece, so that memory stays flat and a build that was stopped can go on.
+
+While a pack is written, the lines of its pieces are drafts, in a file of their own, with their sketches in another;
+the last thing is to settle their splits and groups, which are known only when all pieces are.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,10 +15,15 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from m4mcli.dataset.pack import PACK_BAR, PACK_NOTE, PackedPiece, read_lines
+from m4mcli.dataset.copies import SKETCH
+from m4mcli.dataset.pack import PACK_BAR, PACK_NOTE, PackedPiece
 
 BLOCK_BYTES = 1 << 22
-PROGRESS = "progress.json"
+PROGRESS, DRAFTS, SKETCHES = "progress.json", "drafts.jsonl", "sketches.npy"
+VERSION = 1
+
+Settle = Callable[[dict[str, Any], int], dict[str, Any]]
+"""The line of a piece from its draft and its number."""
 
 
 class RowFile:
@@ -42,10 +50,15 @@ class RowFile:
         self.file.write(rows.astype(self.kind, copy=False).tobytes())
         self.rows += len(rows)
 
+    def save_header(self) -> None:
+        """Make the file whole as it stands; rows can still be added."""
+        self._write_header()
+        self.file.seek(0, os.SEEK_END)
+        self.file.flush()
+
     def close(self, digest: Any = None) -> None:
         """Write the true header; with a `digest`, feed it all rows."""
-        self._write_header()
-        self.file.flush()
+        self.save_header()
         if digest is not None:
             self.file.seek(self.start)
             while block := self.file.read(BLOCK_BYTES):
@@ -66,19 +79,24 @@ class PackWriter:
         self.folder, self.key = folder, key
         at = _committed(folder, key)
         self.done = int(at.get("done", 0))
-        self.notes = RowFile(folder / "notes.npy", PACK_NOTE, int(at.get("notes", 0)))
-        self.bars = RowFile(folder / "bars.npy", PACK_BAR, int(at.get("bars", 0)))
-        self.lines = _cut(folder / "pieces.jsonl", int(at.get("pieces_bytes", 0)))
+        kinds = {"notes": PACK_NOTE, "bars": PACK_BAR, "sketches": SKETCH}
+        self.rows = {name: RowFile(folder / f"{name}.npy", kind, int(at.get(name, 0))) for name, kind in kinds.items()}
+        self.drafts = _cut(folder / DRAFTS, int(at.get("drafts_bytes", 0)))
         self.refusals = _cut(folder / "refused.jsonl", int(at.get("refused_bytes", 0)))
 
-    def add(self, piece: PackedPiece) -> None:
-        """Append a piece."""
+    def add(
+        self, piece: PackedPiece, facts: Mapping[str, Any] | None = None, sketch: NDArray[np.void] | None = None
+    ) -> None:
+        """Append a piece, with what is known of it and the sketch of its music."""
         line = {"name": piece.name, "source": piece.source, "split": piece.split, "length": piece.length}
-        line |= {"notes": [self.notes.rows, len(piece.notes)], "bars": [self.bars.rows, len(piece.bars)]}
-        line["tracks"] = [asdict(track) for track in piece.tracks]
-        self.notes.add(piece.notes)
-        self.bars.add(piece.bars)
-        self.lines.write(json.dumps(line).encode() + b"\n")
+        notes, bars = self.rows["notes"], self.rows["bars"]
+        line |= {"notes": [notes.rows, len(piece.notes)], "bars": [bars.rows, len(piece.bars)]}
+        line["tracks"] = [vars(track) for track in piece.tracks]
+        notes.add(piece.notes)
+        bars.add(piece.bars)
+        if sketch is not None:
+            self.rows["sketches"].add(sketch)
+        self.drafts.write(json.dumps(line | dict(facts or {})).encode() + b"\n")
 
     def refuse(self, source: str, name: str, reason: str) -> None:
         """Note that a file was refused."""
@@ -86,48 +104,55 @@ class PackWriter:
 
     def commit(self, done: int) -> None:
         """Make what was added so far, from the first `done` files, survive the end of the process."""
-        for file in (self.notes.file, self.bars.file, self.lines, self.refusals):
+        for file in self._files():
             file.flush()
         self.done = done
-        state = {
-            "key": self.key,
-            "done": done,
-            "notes": self.notes.rows,
-            "bars": self.bars.rows,
-            "pieces_bytes": self.lines.tell(),
-            "refused_bytes": self.refusals.tell(),
-        }
+        state = {"key": self.key, "done": done, **{name: file.rows for name, file in self.rows.items()}}
+        state |= {"drafts_bytes": self.drafts.tell(), "refused_bytes": self.refusals.tell()}
         replace_text(self.folder / PROGRESS, json.dumps(state))
 
     def abandon(self) -> None:
         """Close the files as they are, for a later writer to go on."""
-        for file in (self.notes.file, self.bars.file, self.lines, self.refusals):
+        for file in self._files():
             file.close()
 
-    def finish(self) -> dict[str, Any]:
-        """Close the pack; returns its manifest. `sha256` is that of all rows and of pieces.jsonl."""
+    def _files(self) -> Iterator[BinaryIO]:
+        yield from (rows.file for rows in self.rows.values())
+        yield from (self.drafts, self.refusals)
+
+    def finish(self, settle: Settle | None = None, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Close the pack; returns its manifest, in which `about` stands too. `settle` has the last word on each line.
+
+        `sha256` is that of all rows and of pieces.jsonl. What was committed is kept until the pack is whole.
+        """
         digest = hashlib.sha256()
-        self.notes.close(digest)
-        self.bars.close(digest)
-        self.lines.close()
+        for name, rows in self.rows.items():
+            rows.close(digest if name != "sketches" else None)
+        self.drafts.close()
         self.refusals.close()
-        digest.update((self.folder / "pieces.jsonl").read_bytes())
-        pieces = read_lines(self.folder / "pieces.jsonl")
-        counts = counted_sources(pieces)
-        manifest = {"m4m": 1, "kind": "pack", "sources": counts, "sha256": digest.hexdigest()}
-        (self.folder / PROGRESS).unlink(missing_ok=True)
+        counts: dict[str, dict[str, int]] = {}
+        scratch = self.folder / ".pieces.jsonl.tmp"
+        with (self.folder / DRAFTS).open("rb") as drafts, scratch.open("wb") as lines:
+            for number, draft in enumerate(drafts):
+                line = json.loads(draft)
+                line = settle(line, number) if settle is not None else line
+                count_piece(counts, line)
+                text = json.dumps(line).encode() + b"\n"
+                digest.update(text)
+                lines.write(text)
+        scratch.replace(self.folder / "pieces.jsonl")
+        manifest = {"m4m": VERSION, "kind": "pack", "sources": counts, **(about or {}), "sha256": digest.hexdigest()}
         replace_text(self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        for name in (PROGRESS, DRAFTS, SKETCHES):
+            (self.folder / name).unlink(missing_ok=True)
         return manifest
 
 
-def counted_sources(pieces: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Pieces, frames and notes of each `source/split`."""
-    counts: dict[str, dict[str, int]] = {}
-    for p in pieces:
-        count = counts.setdefault(f"{p['source']}/{p['split']}", {"pieces": 0, "frames": 0, "notes": 0})
-        for field, n in (("pieces", 1), ("frames", p["length"]), ("notes", p["notes"][1])):
-            count[field] += n
-    return counts
+def count_piece(counts: dict[str, dict[str, int]], line: Mapping[str, Any]) -> None:
+    """Add a piece to the pieces, frames and notes of each `source/split`."""
+    count = counts.setdefault(f"{line['source']}/{line['split']}", {"pieces": 0, "frames": 0, "notes": 0})
+    for field, n in (("pieces", 1), ("frames", line["length"]), ("notes", line["notes"][1])):
+        count[field] += n
 
 
 def _committed(folder: Path, key: str) -> dict[str, Any]:

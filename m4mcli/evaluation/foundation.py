@@ -102,7 +102,7 @@ def foundation_tables(
         yield Table(f"{source}, {split} pieces, first {length} frames", about, tuple(rows))
         done += 1
     if not done:
-        raise M4mError(f"nothing to measure in the split {split!r} of the pack", "see m4m dataset")
+        raise M4mError(f"nothing to measure in the split {split!r} of the pack", "see m4m dataset build")
 
 
 def _under(network: Network, music: Excerpt) -> Figures:

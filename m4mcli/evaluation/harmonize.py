@@ -156,7 +156,7 @@ def harmonize_tables(
                 yield Table(title, about, tuple(rows), _warnings(source, len(pieces), rows[0].songs, counts))
                 done += 1
     if not done:
-        raise M4mError(f"no {split} songs with a melody and chords in the pack", "pack lead sheets with m4m dataset")
+        raise M4mError(f"no {split} songs with a melody and chords in the pack", "see m4m dataset build")
 
 
 def _warnings(source: str, pieces: int, songs: int, counts: ChordCounts | None) -> tuple[str, ...]:

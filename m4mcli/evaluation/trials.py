@@ -143,7 +143,7 @@ def study_tables(
         yield Table(title, about, rows(study, trials, baselines, seed), tuple(warnings))
         done += 1
     if not done:
-        raise M4mError(f"no {split} songs with {study.needs} in the pack", "see m4m dataset")
+        raise M4mError(f"no {split} songs with {study.needs} in the pack", "see m4m dataset build")
 
 
 def named_sources(pack: Pack, split: str, sources: Sequence[str]) -> list[str]:

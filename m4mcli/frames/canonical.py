@@ -20,8 +20,9 @@ CHORD_BASS = 36
 
 def pitch_class_histogram(notes: NDArray[np.void]) -> NDArray[np.float64]:
     """Frames sounded by each pitch class (12,), drums left out."""
-    pitched = notes[notes["instrument"] != DRUMS]
-    return np.bincount(pitched["pitch"] % 12, weights=pitched["duration"], minlength=12).astype(np.float64)
+    pitched = notes["instrument"] != DRUMS
+    classes, weights = notes["pitch"][pitched] % 12, notes["duration"][pitched]
+    return np.bincount(classes, weights=weights, minlength=12).astype(np.float64)
 
 
 def shift_for(notes: NDArray[np.void], key: tuple[int, bool] | None) -> int:

@@ -4,6 +4,7 @@ A frame is a quarter of a quarter note of the file's own ticks, so tempo changes
 nearest frame, durations to at least one frame. What is finer than a 16th (triplets, ornaments) is not represented.
 """
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -22,12 +23,12 @@ FRAME_NOTE = np.dtype([("frame", "i4"), ("instrument", "i2"), ("pitch", "i2"), (
 
 def frame_of(tick: float, tpq: int) -> int:
     """The frame nearest to a tick."""
-    return int(np.floor(tick * FRAMES_PER_QUARTER / tpq + 0.5))
+    return math.floor(tick * FRAMES_PER_QUARTER / tpq + 0.5)
 
 
 def tick_of(frame: int, tpq: int) -> int:
     """The tick of a frame's start."""
-    return int(np.floor(frame * tpq / FRAMES_PER_QUARTER + 0.5))
+    return math.floor(frame * tpq / FRAMES_PER_QUARTER + 0.5)
 
 
 def track_frames(tracks: Iterable[Track], tpq: int) -> NDArray[np.void]:
@@ -46,7 +47,7 @@ def track_frames(tracks: Iterable[Track], tpq: int) -> NDArray[np.void]:
 
 def in_order(notes: NDArray[np.void]) -> NDArray[np.void]:
     """Notes ordered by frame, instrument, pitch, each (frame, instrument, pitch) once with its longest duration."""
-    notes = notes[np.lexsort((-notes["duration"], notes["pitch"], notes["instrument"], notes["frame"]))]
+    notes = np.take(notes, np.lexsort((-notes["duration"], notes["pitch"], notes["instrument"], notes["frame"])))
     if len(notes) < 2:
         return notes
     same = (

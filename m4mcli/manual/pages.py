@@ -18,12 +18,17 @@ BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def synopsis(page: Page) -> str:
-    """The usage line, as a block of code."""
-    return f"\n    {page.usage}\n\n"
+    """The usage line, as a block of code; a group has one for each of its parts."""
+    return "\n" + "".join(f"    {one.usage}\n" for one in page.parts or (page,)) + "\n"
 
 
 def options(page: Page) -> str:
-    """Operands and options, as a table."""
+    """Operands and options, as a table; a group has one for each of its parts."""
+    if page.parts:
+        return (
+            "".join(f"\n### m4m {page.name} {part.name}\n{options(part)}".rstrip("\n") + "\n" for part in page.parts)
+            + "\n"
+        )
     rows = [f"| {_shown(p)} | {_cell(p.help)} |" for p in (*page.operands, *page.options)]
     return "\n".join(["", "| | |", "|---|---|", *rows, "", ""])
 

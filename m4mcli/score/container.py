@@ -24,7 +24,7 @@ AGAIN = "export it again from the program that made it"
 STDIN = "stdin"
 """What standard input is called in messages."""
 
-Kind = Literal["midi", "json"]
+Kind = Literal["midi", "json", "abc"]
 
 SURE_START = b"MThd\0\0\0"
 SOUGHT = 1024
@@ -43,7 +43,7 @@ STRANGERS: tuple[tuple[bytes, str, str], ...] = (
     (b"OggS", "Ogg sound", "m4m reads notes, not sound"),
     (b"fLaC", "FLAC sound", "m4m reads notes, not sound"),
     (b"ID3", "MP3 sound", "m4m reads notes, not sound"),
-    (b"%PDF", "a PDF", "m4m reads MIDI or m4m JSON"),
+    (b"%PDF", "a PDF", "m4m reads MIDI, m4m JSON and ABC"),
     (b"MTrk", "a MIDI track without its file header", AGAIN),
 )
 """What a file that is neither MIDI nor JSON starts with, what it is, and what to do about it."""
@@ -51,8 +51,9 @@ STRANGERS: tuple[tuple[bytes, str, str], ...] = (
 TEXTS: tuple[tuple[str, str, str], ...] = (
     (r"\s*<(!doctype html|html|head|body)", "HTML", "was the download a web page?"),
     (r"\s*<(\?xml|score-)", "XML, such as MusicXML", "export it as MIDI first"),
-    (r"(%abc|X:\s*\d)", "ABC notation", "try: abc2midi {name} -o out.mid"),
 )
+ABC = re.compile(rb"%abc|.*?^X:[ \t]*\d+[ \t]*$", re.MULTILINE | re.DOTALL)
+"""ABC notation: somewhere near the beginning, a tune has its number on a line."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Container:
 
 
 def recognise(data: bytes, name: str) -> Kind:
-    """Whether `data` is MIDI (plain or in a RIFF wrapper) or JSON, by its content.
+    """Whether `data` is MIDI (plain or in a RIFF wrapper), JSON or ABC, by its content.
 
     Raises M4mError for anything else, naming what it looks like.
     """
@@ -90,6 +91,8 @@ def recognise(data: bytes, name: str) -> Kind:
     looks, hint = _looks_like(data)
     if SURE_START in data[:SOUGHT] and looks in (TEXT, UNKNOWN, ZEROS):
         return "midi"
+    if looks in (TEXT, UNKNOWN) and ABC.match(data[:SOUGHT].replace(b"\r", b"\n")):
+        return "abc"
     if name == STDIN:
         hint = hint.replace(" -c {name}", "").replace(" -dc {name}", " -d").replace("{name}", "-")
     raise M4mError(f"{name}: not a MIDI file ({looks})", hint.format(name=name))
@@ -110,8 +113,8 @@ def _looks_like(data: bytes) -> tuple[str, str]:
         return ZEROS, AGAIN
     printable = sum(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in head)
     if printable > TEXT_SHARE * len(head):
-        return TEXT, "m4m reads MIDI or m4m JSON"
-    return UNKNOWN, "m4m reads MIDI or m4m JSON"
+        return TEXT, "m4m reads MIDI, m4m JSON and ABC"
+    return UNKNOWN, "m4m reads MIDI, m4m JSON and ABC"
 
 
 def open_container(data: bytes, name: str) -> Container:

@@ -1,8 +1,8 @@
 """The one door in: bytes from a file or stdin become a `Score`, whatever they are and however odd.
 
-MIDI, MIDI in a RIFF wrapper and m4m JSON are told apart by content, never by name. The same bytes give the same
-result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it cannot read it
-refuses in one line.
+MIDI, MIDI in a RIFF wrapper, m4m JSON and ABC notation are told apart by content, never by name. The same bytes give
+the same result. What the reader can mend it mends, saying so in a named warning (`unfinished-note: ...`); what it
+cannot read it refuses in one line.
 """
 
 import os
@@ -24,11 +24,11 @@ from m4mcli.score.container import (
     recognise,
 )
 from m4mcli.score.json_form import score_from_json
-from m4mcli.score.midi_form import score_from_events
+from m4mcli.score.midi_form import decode_text, score_from_events
 from m4mcli.score.score import Score
 from m4mcli.score.walk import MAX_EVENTS, DamagedTrackError, Events, walk_track
 
-READ_BYTES = 1 << 20
+LEAST_BYTES, READ_BYTES = 1 << 12, 1 << 20
 ALIKE = 3
 """How many warnings of one name are told before the rest is counted."""
 
@@ -44,12 +44,12 @@ class BinarySource(Protocol):
 class Reading:
     """What came in: the piece, its kind, the warnings, and the mended MIDI bytes that lossless writing starts from.
 
-    `midi` is None for JSON. It holds every event that came in; a file without fault is byte for byte as it was.
+    `midi` is None for JSON and ABC. It holds every event that came in; a file without fault is byte for byte as it was.
     """
 
     score: Score
     midi: bytes | None
-    kind: Literal["midi", "json"]
+    kind: Literal["midi", "json", "abc"]
     warnings: tuple[str, ...]
 
 
@@ -72,18 +72,20 @@ def read_source(path: str | None, max_bytes: int = MAX_BYTES) -> tuple[bytes, st
             return _limited(source, STDIN, max_bytes), STDIN
     try:
         with Path(path).open("rb") as source:
-            return _limited(source, path, max_bytes), path
+            # Room for the whole file, no more: a mebibyte for each of many small ones takes longer than their reading.
+            size = os.fstat(source.fileno()).st_size
+            return _limited(source, path, max_bytes, min(max(size + 1, LEAST_BYTES), READ_BYTES)), path
     except ValueError as error:
         raise M4mError(f"{path!a}: not a file name") from error
     except OSError as error:
         raise M4mError(f"{path}: {reason(error)}") from error
 
 
-def _limited(source: BinarySource, name: str, max_bytes: int) -> bytes:
+def _limited(source: BinarySource, name: str, max_bytes: int, at_once: int = READ_BYTES) -> bytes:
     # Piece by piece: one long read of a pipe that still flows would swallow Ctrl-C.
     data = bytearray()
     try:
-        while len(data) <= max_bytes and (part := source.read1(READ_BYTES)):
+        while len(data) <= max_bytes and (part := source.read1(at_once)):
             data += part
     except OSError as error:
         raise M4mError(f"{name}: {reason(error)}") from error
@@ -101,11 +103,12 @@ def read_score(data: bytes, name: str) -> Reading:
     """The piece in `data`; `name` is used in messages.
 
     Bounds: 40,000 quarter notes, 1,000,000 notes, 1,024 tracks, 4,000,000 events. A piece without notes is read like
-    any other. Raises M4mError for what is neither MIDI nor m4m JSON, is damaged, or goes beyond the bounds.
+    any other. Raises M4mError for what is neither MIDI nor m4m JSON nor ABC, is damaged, or goes beyond the bounds.
     """
-    if recognise(data, name) == "json":
+    kind = recognise(data, name)
+    if kind != "midi":
         try:
-            return Reading(score_from_json(data.decode("utf-8-sig")), None, "json", ())
+            return _read_abc(data) if kind == "abc" else _read_json(data)
         except UnicodeDecodeError as error:
             raise M4mError(f"{name}: JSON that is not UTF-8 (byte {error.start})", AGAIN) from error
         except M4mError as error:
@@ -116,6 +119,17 @@ def read_score(data: bytes, name: str) -> Reading:
     mended = container.with_tracks(tuple(track.chunk for track in tracks))
     warnings = [*container.warnings, *(w for track in tracks for w in track.warnings), *oddities]
     return Reading(score, mended.to_bytes(), "midi", _folded(warnings))
+
+
+def _read_json(data: bytes) -> Reading:
+    return Reading(score_from_json(data.decode("utf-8-sig")), None, "json", ())
+
+
+def _read_abc(data: bytes) -> Reading:
+    from m4mcli.score.abc import read_tune
+
+    score, warnings = read_tune(decode_text(data))
+    return Reading(score, None, "abc", warnings)
 
 
 def walk_container(container: Container, name: str) -> list[Events]:

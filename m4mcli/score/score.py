@@ -1,12 +1,17 @@
 """A piece of music as plain arrays: what every reader returns and every task works on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 NOTE = np.dtype([("onset", "i8"), ("duration", "i8"), ("pitch", "i2"), ("velocity", "i2")])
 """One note: onset and duration in ticks, MIDI pitch 0-127, velocity 1-127."""
+
+NOTE_BYTES = np.dtype((np.void, NOTE.itemsize))
+"""A note as mere bytes: numpy joins arrays of fields field by field, ten times slower."""
 
 CONTROL = np.dtype([("tick", "i8"), ("number", "i2"), ("value", "i2")])
 """One control change: tick, controller number 0-127, value 0-127."""
@@ -75,7 +80,7 @@ class Score:
     key_signatures: tuple[KeySignature, ...] = ()
     markers: tuple[tuple[int, str], ...] = ()
 
-    @property
+    @cached_property
     def end(self) -> int:
         """The tick at which the last note ends; 0 for a piece without notes."""
         ends = [int((t.notes["onset"] + t.notes["duration"]).max()) for t in self.tracks if len(t.notes)]
@@ -89,3 +94,10 @@ class Score:
     def with_track(self, track: Track) -> "Score":
         """The same piece with one more track at the end."""
         return replace(self, tracks=(*self.tracks, track))
+
+
+def joined(tracks: Sequence[Track]) -> NDArray[np.void]:
+    """The notes of tracks one after another, in one array."""
+    if not tracks:
+        return notes_array()
+    return np.concatenate([track.notes.view(NOTE_BYTES) for track in tracks]).view(NOTE)

@@ -32,8 +32,8 @@ AT_ONCE = 2
 """A drummer's hands."""
 SHORTEST, LONGEST = 4, 8
 """Bars of a phrase: one ends where the music changes most from SHORTEST bars on, at the latest after LONGEST."""
-EVEN = {4: 1.3, 8: 1.5}
-"""How much more a change counts behind so many bars."""
+EVEN = {4: 1.3, 8: 3.0}
+"""How much more a change counts behind so many bars: eight are the rule."""
 FILLERS = ("snare", "tom")
 PLAYED = ("kick", "snare", "tom")
 """Drums of a fill: hands leave the hi-hat and the ride."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from m4mcli.frames.fields import DURATIONS, END
+from m4mcli.frames.frames import FRAMES_PER_QUARTER
 from m4mcli.generation.draw import Draw, draw_samples, within
 from m4mcli.generation.request import Progress, Request, Sample
 from m4mcli.generation.rules import Rules
@@ -16,6 +17,10 @@ ROUNDS, NEAR, MOST_LEAN = 5, 0.15, 8.0
 
 MOST_RESTING = 0.1
 """Share of a melody in rests of more than two bars from which on it is not what was asked for."""
+
+BUSIEST, TYPICAL = 2.25, 1.4
+"""Notes a quarter: what 97 of 100 melodies stay below, and what half of them do (training songs of Nottingham and
+POP909). A model that is lost over chords unlike those it knows runs on in sixteenths without end."""
 
 ROUND_SEED = 40
 """The bit of a seed that tells one round of samples from the next."""
@@ -61,10 +66,11 @@ def paced_samples(
 ) -> list[Sample]:
     """`how.best_of` samples without long rests from the frame `start` on, as dense as is usual times `density`.
 
-    The first round tells what is usual, others search for the lean that gives the density. Where all samples rest, more
-    are written that lean to more notes; if that does not help, there may be fewer, or ones that rest.
+    The first round tells what is usual, TYPICAL where that is more than BUSIEST; others search for the lean that gives
+    the density. Where all samples rest, more are written that lean to more notes; if that does not help, there may be
+    fewer, or ones that rest.
     """
-
+    quarters = float(request.begin[start:].sum()) / FRAMES_PER_QUARTER
     searching = density != 1
 
     def round_of(number: int, lean: float) -> list[Sample]:
@@ -78,18 +84,22 @@ def paced_samples(
         if number > ROUNDS or not request.begin[start:].any():
             break
         pool += round_of(number, float(number))
+    usual = found = float(np.median([count(s, start) for s in active or pool]))
+    if found > BUSIEST * quarters:
+        usual, searching = TYPICAL * quarters, True
     if not searching:
         return active or pool
-    target = max(1.0, density * float(np.median([count(s, start) for s in active or pool])))
-    bounds, lean = [-MOST_LEAN, MOST_LEAN], float(np.log(density))
+    target = max(1.0, density * usual)
+    bounds, lean = [-MOST_LEAN, MOST_LEAN], float(np.log(target / max(1.0, found)))
     for number in range(1, ROUNDS + 1):
         made = round_of(number, lean)
         pool += made
         median = float(np.median([count(s, start) for s in made]))
         if gap(median, target) <= NEAR:
             break
-        bounds[median > target] = lean
+        bounds[int(median > target)] = lean
         lean = sum(bounds) / 2
+    pool = [s for s in pool if resting(s, request, start) <= MOST_RESTING] or pool
     gaps = np.array([gap(count(s, start), target) for s in pool])
     return [s for s, far in zip(pool, gaps, strict=True) if far <= max(NEAR, gaps.min())]
 

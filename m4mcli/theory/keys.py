@@ -11,6 +11,10 @@ from m4mcli.errors import USAGE, M4mError
 MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 
+PROFILES = np.array([[np.roll(p - p.mean(), tonic) for tonic in range(12)] for p in (MAJOR_PROFILE, MINOR_PROFILE)])
+PROFILE_SQUARES = (PROFILES**2).sum(axis=2)
+"""The centred profile of each mode and tonic (2, 12, 12), and the sum of its squares."""
+
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
@@ -20,12 +24,9 @@ def key_scores(histogram: NDArray[np.floating]) -> NDArray[np.float64]:
     """Correlation of a pitch-class histogram (12,) with the 24 key profiles: (2, 12), major then minor, by tonic."""
     h = np.asarray(histogram, dtype=np.float64)
     h = h - h.mean()
-    rolls = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+    norms = np.sqrt((h**2).sum() * PROFILE_SQUARES)
     scores = np.zeros((2, 12))
-    for mode, profile in enumerate((MAJOR_PROFILE, MINOR_PROFILE)):
-        p = (profile - profile.mean())[rolls]
-        norm = np.sqrt((h**2).sum() * (p**2).sum(axis=1))
-        scores[mode] = np.divide(p @ h, norm, out=np.zeros(12), where=norm > 1e-12)
+    np.divide(PROFILES @ h, norms, out=scores, where=norms > 1e-12)
     return scores
 
 

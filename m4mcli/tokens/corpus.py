@@ -10,7 +10,7 @@ from m4mcli.tokens.scheme import Tokens
 from m4mcli.tokens.schemes import open_scheme, takes_settings
 from m4mcli.tokens.settings import Settings
 
-SUFFIXES = (".mid", ".midi", ".kar", ".json")
+SUFFIXES = (".mid", ".midi", ".kar", ".json", ".abc")
 """Files that are looked for in folders."""
 
 

@@ -184,7 +184,7 @@ class CPWordGrammar(RowGrammar):
         kind = self._kind(row)
         ignore = self.field(column, "Ignore")
         if column == 1:
-            return ignore if kind == "Note" else self._metric(last, place, positions)
+            return ignore if kind == "Note" else self._metric(last, place, positions, self._rest_may_follow(last, rest))
         field = self.columns.names[column][self.columns.specials + 1].split("_")[0]
         mask = self.field(column, field, "PitchDrum")
         if field == "Program" and kind == "Note":
@@ -200,13 +200,18 @@ class CPWordGrammar(RowGrammar):
             return ignore
         return mask | ignore if field == "Chord" else mask
 
-    def _metric(self, last: str, place: int, positions: int) -> Mask:
+    def _rest_may_follow(self, last: str, rest: int) -> bool:
+        """Whether there is a rest that may follow: rests that follow one another fall, or are all the longest."""
+        longest = len(self.columns.names[self.columns.of("Rest")]) - self.columns.specials - 2
+        return last != "Rest" or self.settings.use_time_signatures or rest > 0 or rest == longest
+
+    def _metric(self, last: str, place: int, positions: int, more_rest: bool) -> Mask:
         s = self.settings
         mask = self.field(1, "Bar")
         if last not in ("", "BOS"):
             values = self.values(1)
             mask = mask | self.field(1, "Position") & (values > place) & (values < positions)
-        if s.rests and (last not in ("", "BOS") or not (s.use_time_signatures or s.tempos)):
+        if s.rests and more_rest and (last not in ("", "BOS") or not (s.use_time_signatures or s.tempos)):
             mask = mask | self.field(1, "Ignore")
         return mask
 

@@ -1,4 +1,4 @@
-"""Where the tokens of many pieces go while they are made: lines or arrays, on standard output or in a file."""
+"""Where the tokens of many pieces go while they are made: lines, arrays or text, on standard output or in a file."""
 
 import os
 import secrets
@@ -41,15 +41,30 @@ class Whole(Lines):
         self._out.write(tokens_to_json(tokens).encode())
 
 
+class Texts(Lines):
+    """Each piece as an ABC tune, an empty line between."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        super().__init__(out)
+        self._count = 0
+
+    def add(self, tokens: Tokens, file: str) -> None:
+        """One more piece."""
+        from m4mcli.tokens.abc_scheme import abc_text
+
+        self._count += 1
+        self._out.write((("\n" if self._count > 1 else "") + abc_text(tokens, self._count)).encode())
+
+
 @contextmanager
 def opened_sink(path: str, kind: str) -> Iterator[Sink]:
-    """A sink for `lines`, `arrays` or one `whole` piece, that writes to the file `path` or to standard output for `-`.
+    """A sink for `lines`, `arrays`, `text` or one `whole` piece: the file `path`, for `-` standard output.
 
     A file appears when all is written, or not at all. Raises M4mError where it cannot be written.
     """
     with _opened(path) as out:
         if kind != "arrays":
-            yield Lines(out) if kind == "lines" else Whole(out)
+            yield {"lines": Lines, "text": Texts, "whole": Whole}[kind](out)
             return
         packed = PackedWriter()
         try:

@@ -144,8 +144,10 @@ class WordGrammar(Grammar):
         return found
 
     def _moves(self, at: At) -> set[int]:
+        """On to another place; to a position only where something may be told there: a track of nobody is silent."""
         s = self.settings
-        return {k.POSITION, k.BAR_END if s.bar_ends else k.BAR} | ({k.REST} if s.rests else set())
+        found = {k.BAR_END if s.bar_ends else k.BAR} | ({k.REST} if s.rests else set())
+        return found | ({k.POSITION} if self._tellable(at._replace(stage=OPEN)) else set())
 
     def _tellable(self, at: At) -> set[int]:
         """What may be told at this time, after what has been."""

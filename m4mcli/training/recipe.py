@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from m4mcli.dataset.transforms import Transforms
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.config import FoundationConfig
 from m4mcli.training.examples import MAKERS, Augmentation
@@ -17,11 +18,15 @@ SHIPPED = Path(__file__).resolve().parent / "recipes"
 
 @dataclass(frozen=True)
 class Mix:
-    """One kind of training example: `make` names it, `weight` its share, `sources` the share of each source."""
+    """One kind of training example: `make` names it, `weight` its share, `sources` the share of each source.
+
+    `transforms` change the pieces before examples are made of them; those for validation stay as they are.
+    """
 
     make: str
     weight: float = 1.0
     sources: dict[str, float] = field(default_factory=dict)
+    transforms: Transforms = field(default_factory=Transforms)
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
             yield f"data.mix.make = {mix.make!r} is unknown: one of {', '.join(MAKERS)}"
         if not any(share > 0 for share in mix.sources.values()) or min(mix.sources.values(), default=0) < 0:
             yield f"data.mix of {mix.make} needs sources with shares above 0"
+        yield from (f"data.mix.transforms.{fault}" for fault in mix.transforms.faults())
     if recipe.adapter.rank < 0:
         yield "adapter.rank must be 0 or more"
     if recipe.adapter.rank and not recipe.start:

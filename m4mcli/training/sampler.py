@@ -28,7 +28,7 @@ class Sampler:
         self.pack, self.recipe = pack, recipe
         self.mixes = [(m, self._tables(m, "train")) for m in recipe.data.mix]
         if not any(tables for _, tables in self.mixes):
-            raise M4mError(f"recipe {recipe.name}: the pack holds none of its sources", "see m4m dataset")
+            raise M4mError(f"recipe {recipe.name}: the pack holds none of its sources", "see m4m dataset build")
 
     def _tables(self, mix: Mix, split: str) -> list[Table]:
         tables = []
@@ -47,7 +47,7 @@ class Sampler:
             shares = np.cumsum([t[0] for t in tables])
             _, rows, ladder = tables[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
             piece = self.pack[int(rows[min(int(np.searchsorted(ladder, rng.random())), len(rows) - 1)])]
-            pair = MAKERS[mix.make](piece, rng)
+            pair = MAKERS[mix.make](mix.transforms.applied(piece, rng), rng)
             if pair is not None and pair.length >= SHORTEST:
                 return example(pair, self.recipe.data.frames, self.recipe.augmentation, rng)
         makes = ", ".join(m.make for m, _ in self.mixes)

@@ -1,0 +1,86 @@
+"""How the tracks of a MIDI file begin: what symusic's reading of it does not tell, without reading them whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from m4mcli.score.score import DRUM_CHANNEL
+
+EVENTS = 256
+"""Events among which a track's first note is sought."""
+
+META, TRACK_NAME, END = 0xFF, 0x03, 0x2F
+ALL = frozenset(range(16))
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a track: its name, as bytes, and the channel of its first note (None: no note).
+
+    `sets` are the channels whose program it makes other than 0 before that note, `sets_to_0` those that it makes 0. A
+    track that does not play within EVENTS is taken to set all channels.
+    """
+
+    name: bytes
+    first: int | None
+    sets: frozenset[int]
+    sets_to_0: frozenset[int] = frozenset()
+
+
+def head(chunk: bytes) -> Head:
+    """The beginning of the track `chunk`, the bytes of a sound MTrk chunk."""
+    set_to: dict[int, int] = {}
+    name, named = b"", False
+    at = status = 0
+    try:
+        for _ in range(EVENTS):
+            at = _number(chunk, at)[1]
+            if chunk[at] > 127:
+                status, at = chunk[at], at + 1
+            kind = status & 0xF0
+            if kind == 0xF0:
+                meta = chunk[at] if status == META else -1
+                length, at = _number(chunk, at + (status == META))
+                if meta == END:
+                    return _head(name, None, set_to)
+                if meta == TRACK_NAME and not named:
+                    name, named = chunk[at : at + length], True
+                at += length
+            elif kind == 0x90:
+                return _head(name, status & 15, set_to)
+            else:
+                if kind == 0xC0:
+                    set_to[status & 15] = chunk[at]
+                at += 1 if 0xC0 <= status < 0xE0 else 2
+    except IndexError:
+        pass
+    return Head(name, None, ALL)
+
+
+def _head(name: bytes, first: int | None, set_to: dict[int, int]) -> Head:
+    silent = frozenset(channel for channel, program in set_to.items() if not program)
+    return Head(name, first, frozenset(set_to) - silent, silent)
+
+
+def programs_unclear(chunks: Sequence[bytes], heads: Sequence[Head]) -> bool:
+    """Whether notes may have a program that symusic does not see: another track's, or one set just behind them."""
+    for i, (chunk, one) in enumerate(zip(chunks, heads, strict=True)):
+        if one.first in (None, DRUM_CHANNEL, *one.sets):
+            continue
+        if any(one.first in other.sets for j, other in enumerate(heads) if j != i):
+            return True
+        if one.first in one.sets_to_0:
+            continue
+        # A data byte is never that high: it is a program change, or by a rare chance a part of a time or of text.
+        if 0xC0 | (one.first or 0) in chunk:
+            return True
+    return False
+
+
+def _number(chunk: bytes, at: int) -> tuple[int, int]:
+    """The number of variable length at `at`, and the place after it."""
+    value = 0
+    while True:
+        byte = chunk[at]
+        value, at = value << 7 | byte & 0x7F, at + 1
+        if byte < 0x80:
+            return value, at

@@ -1,0 +1,89 @@
+"""How fast `m4m dataset build` is: a part of a corpus packed, beside symusic's reading and the encoding alone.
+
+    python tests/benchmarks/dataset.py FOLDER [--files 500] [--rounds 3]
+
+All are measured by turns in one process, in seconds of its processor, and the best round of each counts. `rows` is the
+encoding as frame notes and bars alone; `all` encodes all that a pack holds of a piece: hashes, grid, key, metre, and
+the sketch by which near-duplicates are found. The build also checks each file, mends what is odd, writes the pack and
+settles its splits. The bar: half the speed of reading and encoding, a ratio of 2.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import symusic
+
+from m4mcli.dataset.build import Plan, build_items
+from m4mcli.dataset.copies import sketch
+from m4mcli.dataset.facts import facts_of
+from m4mcli.dataset.pack import pack_piece
+from m4mcli.dataset.sources import Item, find_items
+from m4mcli.errors import M4mError
+from m4mcli.score.metre import bars
+from m4mcli.score.quick import read_notes
+from m4mcli.score.read import read_score
+from m4mcli.score.score import Score
+
+
+def scores_of(items: list[Item]) -> list[Score]:
+    """The scores of the files that can be read, for the encoding."""
+    found = []
+    for item in items:
+        data = item.path.read_bytes()
+        try:
+            found.append(read_notes(data) or read_score(data, item.name).score)
+        except M4mError:
+            continue
+    return found
+
+
+def bare(items: list[Item], scores: list[Score], *, everything: bool) -> float:
+    """Seconds that symusic's reading of the files and the encoding of the scores take."""
+    start = time.process_time()
+    for item in items:
+        try:
+            symusic.Score.from_midi(item.path.read_bytes())
+        except RuntimeError:
+            continue
+    for score in scores:
+        measures = bars(score)
+        piece = pack_piece(score, measures, [""] * len(score.tracks), name="", source="", split="")
+        if everything:
+            facts_of(score, measures, piece.notes)
+            sketch(piece.notes)
+    return time.process_time() - start
+
+
+def whole(items: list[Item]) -> float:
+    """Seconds that a build of the files takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        build_items(items, Path(folder) / "pack", Plan(workers=1))
+        return time.process_time() - start
+
+
+def main() -> None:
+    """Measure both and print files a second and their ratio."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    every = find_items(chosen.folder)
+    items = every[:: max(1, len(every) // chosen.files)][: chosen.files]
+    scores = scores_of(items)
+    rounds = [
+        (bare(items, scores, everything=False), bare(items, scores, everything=True), whole(items))
+        for _ in range(chosen.rounds)
+    ]
+    rows, everything, built = (min(column) for column in zip(*rounds, strict=True))
+    print(f"{len(items)} files, {len(scores)} readable, {sum(s.note_count for s in scores)} notes")
+    print(f"dataset build                {len(items) / built:6.0f} files/s")
+    print(f"symusic and encoding, all    {len(items) / everything:6.0f} files/s   ratio {built / everything:.2f}")
+    print(f"symusic and encoding, rows   {len(items) / rows:6.0f} files/s   ratio {built / rows:.2f}")
+
+
+if __name__ == "__main__":
+    main()
