@@ -53,7 +53,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "diff": ("diff", "FILE", "TUNE"),
     "check": ("check", "--json", "FILE"),
     "check --fix": ("check", "--fix", "-q", "FILE"),
-    "dataset": ("dataset", "--workers", "1", "--out", "pack", "FOLDER"),
+    "dataset build": ("dataset", "build", "--workers", "1", "--out", "pack", "FOLDER"),
     "train": ("train", "--print", "FILE"),
 }
 COMMANDS = GENERATING | OTHERS
@@ -181,14 +181,14 @@ def faults(name: str, found: Done) -> list[str]:
     lines = first.stderr.splitlines()
     failures = [line for line in lines if ": warning: " not in line]
     refused = first.status in (1, 2)
-    left = first.files if name != "dataset" else [path for path in first.files if ".tmp" in path]
+    left = first.files if name != "dataset build" else [path for path in first.files if ".tmp" in path]
     wrong = {
         f"status {first.status}": first.status not in allowed,
         "messages that are not lines of m4m": not all(x.startswith("m4m ") and x.isprintable() for x in lines),
         "internal error": any("internal error" in line for line in lines),
         "a failure with output": refused and first.length > 0,
         "a failure not told in one line": refused and len(failures) != 1,
-        "a complaint without a failure": first.status == 0 and bool(failures) and name != "dataset",
+        "a complaint without a failure": first.status == 0 and bool(failures) and name != "dataset build",
         "files left": bool(left),
         "not the same twice": first.product != again.product,
     }
