@@ -253,7 +253,7 @@ _m4m() {
         continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force -q --quiet -v --verbose -h --help" ;;
+        quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl --workers --no-progress -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;

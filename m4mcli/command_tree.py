@@ -122,6 +122,13 @@ class LazyGroup(TyperGroup):
 
     entries: Mapping[str, Entry] = {}
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option --help, not given: False, for which Typer need not load pydantic, as it must for None."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands, in the order of the table."""
         return list(self.entries)

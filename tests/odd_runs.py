@@ -1,7 +1,7 @@
 """Every command that takes a file on one file, in a process that may die of it, and what must hold of every run.
 
     python tests/odd_runs.py FOLDER      # all command lines on all files of a folder: a table, and what went wrong
-    python tests/odd_runs.py --brief FOLDER    # of the commands that generate two on each file: lines of JSON
+    python tests/odd_runs.py --brief FOLDER    # of the lengthy commands two on each file: lines of JSON
 
 The process is forked from this one, in which everything is imported, and does its command lines one after the other,
 each twice.
@@ -27,7 +27,7 @@ from preloaded import import_all
 
 TUNE = Path(__file__).parent.parent / "commands" / "examples" / "greensleeves.mid"
 FEW = ("--best-of", "1")
-GENERATING: dict[str, tuple[str, ...]] = {
+LENGTHY: dict[str, tuple[str, ...]] = {
     "harmonize": ("harmonize", *FEW, "FILE"),
     "melodize": ("melodize", *FEW, "FILE"),
     "drumify": ("drumify", *FEW, "FILE"),
@@ -35,6 +35,7 @@ GENERATING: dict[str, tuple[str, ...]] = {
     "continue": ("continue", *FEW, "--bars", "1", "FILE"),
     "infill": ("infill", *FEW, "--bars", "1", "FILE"),
     "harmonize --prompt": ("harmonize", *FEW, "--prompt", "FILE", "TUNE"),
+    "dataset build": ("dataset", "build", "--workers", "1", "--out", "pack", "FOLDER"),
 }
 OTHERS: dict[str, tuple[str, ...]] = {
     "analyze": ("analyze", "FILE"),
@@ -53,10 +54,9 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "diff": ("diff", "FILE", "TUNE"),
     "check": ("check", "--json", "FILE"),
     "check --fix": ("check", "--fix", "-q", "FILE"),
-    "dataset": ("dataset", "--workers", "1", "--out", "pack", "FOLDER"),
     "train": ("train", "--print", "FILE"),
 }
-COMMANDS = GENERATING | OTHERS
+COMMANDS = LENGTHY | OTHERS
 """Command lines by name; FILE is the odd file, FOLDER one that holds it alone, TUNE a piece without fault."""
 
 LIMIT_S = 10
@@ -181,14 +181,14 @@ def faults(name: str, found: Done) -> list[str]:
     lines = first.stderr.splitlines()
     failures = [line for line in lines if ": warning: " not in line]
     refused = first.status in (1, 2)
-    left = first.files if name != "dataset" else [path for path in first.files if ".tmp" in path]
+    left = first.files if name != "dataset build" else [path for path in first.files if ".tmp" in path]
     wrong = {
         f"status {first.status}": first.status not in allowed,
         "messages that are not lines of m4m": not all(x.startswith("m4m ") and x.isprintable() for x in lines),
         "internal error": any("internal error" in line for line in lines),
         "a failure with output": refused and first.length > 0,
         "a failure not told in one line": refused and len(failures) != 1,
-        "a complaint without a failure": first.status == 0 and bool(failures) and name != "dataset",
+        "a complaint without a failure": first.status == 0 and bool(failures) and name != "dataset build",
         "files left": bool(left),
         "not the same twice": first.product != again.product,
     }
@@ -220,9 +220,9 @@ def on_file(file: Path, names: Sequence[str], scratch: Path, limit_s: float = LI
 def brief(folder: Path) -> None:
     """Print for each file the status of each command line and what was wrong with it, as JSON.
 
-    All command lines are run, but of those that generate only harmonize and one more, another for each file.
+    All command lines are run, but of the lengthy ones only harmonize and one more, another for each file.
     """
-    others = [name for name in GENERATING if name != "harmonize"]
+    others = [name for name in LENGTHY if name != "harmonize"]
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
         prepared(scratch)
@@ -247,7 +247,7 @@ def main(folder: Path) -> int:
             counts: Counter[str] = Counter()
             longest, largest = 0.0, 0
             for file in files:
-                found = on_file(file, [name], scratch, LIMIT_S * (6 if name in GENERATING else 1))
+                found = on_file(file, [name], scratch, LIMIT_S * (6 if name in LENGTHY else 1))
                 for one in found.runs.get(name, [])[:1]:
                     counts[{0: "done", 3: "no"}.get(one.status, "refused")] += 1
                     longest = max(longest, one.seconds)

@@ -36,7 +36,7 @@ def test_every_command_and_option_is_documented() -> None:
         written = (ROOT / "commands" / f"{page.name}.md").read_text("utf-8")
         assert rf"\fBm4m\-{literal(page.name)}\fR(1)" in index
         assert page.summary.rstrip(".") in FORMATTING.sub("", text).replace("\\", "")
-        for option in page.options:
+        for option in (option for one in page.parts or (page,) for option in one.options):
             assert option.help, f"m4m {page.name} {option.flags}"
             for flag in option.flags:
                 assert rf"\fB{literal(flag)}\fR" in text, f"m4m {page.name} {flag}"

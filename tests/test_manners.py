@@ -353,5 +353,5 @@ def test_rule_18_help_loads_no_library(tmp_path: Path) -> None:
         env=environment(),
         check=True,
     )
-    heavy = {"numpy", "mido", "symusic", "onnxruntime", "torch", "rich", "multiprocessing", "asyncio"}
+    heavy = {"numpy", "mido", "symusic", "onnxruntime", "torch", "rich", "pydantic", "asyncio"}
     assert heavy.isdisjoint(done.stderr.decode().split())

@@ -18,7 +18,7 @@ SHARES = 3
 
 def program(name: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, ROOT / "tests" / f"{name}.py", *arguments]
-    return subprocess.run(command, capture_output=True, env=environment(**env), timeout=240, check=False)
+    return subprocess.run(command, capture_output=True, env=environment(**env), timeout=600, check=False)
 
 
 def test_two_thousand_damaged_files() -> None:

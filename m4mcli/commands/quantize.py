@@ -11,6 +11,7 @@ EXAMPLES = (
     "m4m quantize --grid 1/16 played.mid > straight.mid",
     "m4m quantize --grid 1/8 --swing 0.67 --strength 0.8 played.mid -o swung.mid",
 )
+SHOWS_PROGRESS = True
 
 GridName = Annotated[
     str,
@@ -64,6 +65,7 @@ def quantize(
     if unswing is not None and swing != 0.5:
         raise M4mError("--swing and --unswing exclude each other", "give one of them", USAGE)
 
+    from m4mcli.progress import shown
     from m4mcli.score.quantization import Quantization, quantized
     from m4mcli.score.requantization import requantized
     from m4mcli.tasks.on_beats import on_beats
@@ -79,7 +81,8 @@ def quantize(
         run.warn(placed.warning)
     reading = placed.reading
     if reading.midi is not None and run.kind(reading) == "midi":
-        midi, left = requantized(reading.midi, reading.score, how)
+        with shown("tracks", quiet) as progress:
+            midi, left = requantized(reading.midi, reading.score, how, progress)
         run.write(midi)
     else:
         score, left = quantized(reading.score, how)

@@ -31,7 +31,7 @@ def command_page(page: Page, markdown: str) -> str:
         _head(title.replace(" ", "-"), 1, page.summary),
         [section("Synopsis"), *_synopsis(page)],
         _described(before),
-        [section("Options"), *(line for p in (*page.operands, *page.options) for line in _option(p))],
+        [section("Options"), *_options(page)],
         converted(after, _link),
         _see_also(page.name),
     )
@@ -76,11 +76,22 @@ def _described(markdown: str) -> list[str]:
 
 
 def _synopsis(page: Page) -> Iterator[str]:
-    yield ".PP"
-    words = page.usage.removeprefix(f"m4m {page.name}").strip()
-    yield rf"\fBm4m {literal(page.name)}\fR {literal(words)}"
-    examples = page.text.partition("Examples:\n")[2].splitlines()
-    yield from code([line.strip() for line in examples if line.strip()])
+    """The usage line and the examples; of a group, those of its parts."""
+    for one in page.parts or (page,):
+        name = f"m4m {page.name} {one.name}" if page.parts else f"m4m {page.name}"
+        yield from (".PP", rf"\fB{literal(name)}\fR {literal(one.usage.removeprefix(name).strip())}")
+    for one in page.parts or (page,):
+        examples = one.text.partition("Examples:\n")[2].splitlines()
+        yield from code([line.strip() for line in examples if line.strip()])
+
+
+def _options(page: Page) -> Iterator[str]:
+    """Operands and options; of a group, those of its parts under headings of their own."""
+    for part in page.parts:
+        yield f".SS m4m {page.name} {part.name}"
+        yield from _options(part)
+    if not page.parts:
+        yield from (line for parameter in (*page.operands, *page.options) for line in _option(parameter))
 
 
 def _option(parameter: Parameter) -> Iterator[str]:

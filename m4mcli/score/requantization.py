@@ -1,6 +1,7 @@
 """A MIDI file with its notes on a grid, and every other event where it was, byte for byte."""
 
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,18 +14,24 @@ BANK_SELECT = (0, 32)
 """The controllers that a program change takes its bank from."""
 
 
-def requantized(midi: bytes, score: Score, how: Quantization) -> tuple[bytes, int]:
+def requantized(
+    midi: bytes, score: Score, how: Quantization, progress: Callable[[int, int], None] | None = None
+) -> tuple[bytes, int]:
     """The file `midi`, read as `score`, with its notes moved, and how many notes were left where they were.
 
     A note is moved by its two events; they stay in their track. Nothing else moves, but that a program change goes
-    along with the notes that would otherwise cross it and sound with another instrument.
+    along with the notes that would otherwise cross it and sound with another instrument. `progress` is told the tracks
+    done, and all.
     """
     lines = grid_lines(score, how)
     chunks, left = [], 0
-    for chunk in split(midi):
+    whole = split(midi)
+    for done, chunk in enumerate(whole, 1):
         requantized_chunk, stayed = _requantized_chunk(chunk, lines, how)
         chunks.append(requantized_chunk)
         left += stayed
+        if progress is not None:
+            progress(done, len(whole))
     return join(chunks), left
 
 
