@@ -524,7 +524,7 @@ def test_the_command_hands_the_model_what_was_asked(
     ("arguments", "status", "message"),
     [
         (["harmonize"], 2, "needs pieces to be measured on; add --pack DIR"),
-        (["paint", "--pack", "pack"], 2, "'paint' is not one of 'harmonize'"),
+        (["paint", "--pack", "pack"], 2, "paint is no task; tasks: harmonize"),
         (["harmonize", "--pack", "nowhere"], 1, "nowhere: not a pack"),
         (["harmonize", "--pack", "pack", "--baselines", "--model", "x"], 2, "exclude each other"),
         (["harmonize", "--pack", "pack", "--baselines", "--source", "x"], 1, "no valid songs of 'x'"),

@@ -402,7 +402,7 @@ def test_prompts_that_do_not_fit(m4m: Run, tmp_path: Path) -> None:
         score_to_json(Score(480, (Track(is_drum=True, notes=notes_array([(0, 9, 36, 9)])),)))
     )
     done = m4m("harmonize", "--prompt", "drums.json", stdin=source)
-    assert (done.returncode, done.stdout) == (2, b"")
+    assert (done.returncode, done.stdout) == (1, b"")
     assert b"no pitched notes" in done.stderr
     longer = m4m("harmonize", *QUICK, "--only", "--prompt", "begun.json", stdin=source)
     assert longer.returncode == 0

@@ -109,7 +109,7 @@ def test_rule_2_without_file_a_terminal_is_told_the_usage(tmp_path: Path) -> Non
     assert shown == ""
     assert told[1::2] == ["status 2"] * len(READERS)
     for name, line in zip(READERS, told[::2], strict=True):
-        assert re.match(rf"m4m ({name}|info): .*(usage: m4m|no input)", line)
+        assert re.match(rf"m4m ({name}|info): .*(usage: m4m|no input|missing argument)", line)
 
 
 LOOKS = [

@@ -96,6 +96,8 @@ def export_onnx(
 
     require_place(Path(output))
     given = None if pack is None else Path(pack)
+    if given is not None and not given.is_dir():
+        raise M4mError(f"{given}: not a pack", "make one with m4m dataset build")
     subject = subject_of(source, given, tuple(map(Path, adapter or ())), adapter_inputs)
     measured = export_model(
         subject,

@@ -53,13 +53,13 @@ def info(
     operands = files or ["-"]
     if operands == ["-"] and sys.stdin is not None and sys.stdin.isatty():
         raise M4mError("no FILE, and standard input is a terminal", "usage: m4m info [OPTIONS] [FILE]...", USAGE)
-    listed = {name: files_in([name]) for name in operands}
-    total = sum(map(len, listed.values()))
+    listed = [(name, files_in([name])) for name in operands]
+    total = sum(len(files_of) for _, files_of in listed)
     found: list[Summary | Totals] = []
     failed = False
     with shown("files", quiet or total < 2) as progress:
         done = 0
-        for name, files_of in listed.items():
+        for name, files_of in listed:
             totals = Totals(name) if name != "-" and Path(name).is_dir() else None
             for one in summaries(files_of, workers):
                 done += 1

@@ -76,7 +76,8 @@ class WordGrammar(Grammar):
         value = self.meanings.value[:-1]
         kind = self.meanings.kind[:-1]
         if k.POSITION in kinds:
-            mask &= (kind != k.POSITION) | ((value > at.place) & (value < at.positions))
+            # Two onsets on a finer grid than the bar's may be told by its same line, as MidiTok tells them.
+            mask &= (kind != k.POSITION) | ((value >= at.place) & (value < at.positions))
         if at.kind in (k.SHIFT, k.REST):
             top = int(value[kind == at.kind].max())
             mask &= (kind != at.kind) | (value < at.step) | (value == top) & (at.step == top)
