@@ -35,8 +35,8 @@ SHORTEST, LONGEST = 4, 8
 EVEN = {4: 1.3, 8: 3.0}
 """How much more a change counts behind so many bars: eight are the rule."""
 FILLERS = ("snare", "tom")
-PLAYED = ("kick", "snare", "tom")
-"""Drums of a fill: hands leave the hi-hat and the ride."""
+HELD = ("kick", "snare")
+"""What a fill leaves of the groove: the foot, and the backbeat. Hands leave the hi-hat and the ride."""
 CRASH = 49
 STRUCK_BEFORE = ("hat", "ride")
 """What the hand that crashes would have struck."""
@@ -117,7 +117,7 @@ def with_fills(
         free[start:stop] = True
     kept = groove.notes[~free[groove.notes["frame"]]]
     again = replace(request, fixed=~free, fixed_notes=thinned(kept), start_by=None)
-    sounds = tuple(sound for sound in rules.drum_sounds if kind_of(sound) in PLAYED)
+    sounds = tuple(sound for sound in rules.drum_sounds if kind_of(sound) in FILLERS)
     if not sounds:
         return groove
     hands = replace(rules, drum_sounds=sounds, at_most=AT_ONCE)
@@ -125,19 +125,21 @@ def with_fills(
     lean[END] = -LEAN
     leaning = InManner(network, hands, lean)
     written = draw_samples(leaning, again, hands, replace(how, sampling=SAMPLING), SAMPLES, progress)
+    held = groove.notes[free[groove.notes["frame"]] & _of_kinds(groove.notes, HELD)]
     fills = [_nearest([_within(s.notes, start, stop) for s in written], stop - start) for start, stop in zones]
     crashes = (
         [line for line, fill in zip(lines, fills, strict=True) if _fillers(fill)] if CRASH in rules.drum_sounds else []
     )
-    joined = np.concatenate((crashing(kept, crashes), *fills))
-    joined = joined[np.lexsort((joined["pitch"], joined["frame"]))]
+    joined = np.concatenate((crashing(kept, crashes), held, *fills))
+    joined["duration"] = 1
+    joined = np.unique(joined)
     return replace(groove, notes=joined)
 
 
 def crashing(hits: NDArray[np.void], frames: list[int]) -> NDArray[np.void]:
     """The hits with a crash cymbal in these frames, in place of hi-hat and ride."""
     there = np.isin(hits["frame"], frames)
-    cymbal = np.array([kind_of(int(sound)) in (*STRUCK_BEFORE, "crash") for sound in hits["pitch"]], bool)
+    cymbal = _of_kinds(hits, (*STRUCK_BEFORE, "crash"))
     crashes = np.zeros(len(frames), FRAME_NOTE)
     crashes["frame"], crashes["instrument"], crashes["pitch"], crashes["duration"] = frames, DRUMS, CRASH, 1
     return np.concatenate((hits[~(there & cymbal)], crashes))
@@ -148,7 +150,11 @@ def _nearest(choices: list[NDArray[np.void]], frames: int) -> NDArray[np.void]:
 
 
 def _fillers(hits: NDArray[np.void]) -> int:
-    return sum(kind_of(int(sound)) in FILLERS for sound in hits["pitch"])
+    return int(_of_kinds(hits, FILLERS).sum())
+
+
+def _of_kinds(hits: NDArray[np.void], kinds: tuple[str, ...]) -> NDArray[np.bool_]:
+    return np.array([kind_of(int(sound)) in kinds for sound in hits["pitch"]], bool)
 
 
 def _zone(line: int, metre: NDArray[np.integer]) -> tuple[int, int]:
