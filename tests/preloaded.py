@@ -1,9 +1,10 @@
 """m4m in a process forked from one that has the slow imports done: what a test waits for is m4m's own work.
 
-The fork runs `python -m m4mcli` with arguments, environment, folder and three descriptors of its own, and ends as the
-interpreter ends. Nothing has run before but imports; what they cost, and that they are lazy, others test.
+The fork runs `python -m m4mcli` with arguments, environment, folder and three descriptors of its own. Nothing has run
+before but imports; what they cost, and that they are lazy, others test.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 LIBRARIES = ("mido", "numpy", "rich.console", "rich.progress", "symusic", "typer")
 LEFT_OUT = ("m4mcli.networks", "m4mcli.training", "m4mcli.manual", "m4mcli.__main__")
@@ -65,6 +66,16 @@ def become(wanted: dict[str, Any], descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(wanted["environment"])
     sys.argv[1:] = wanted["arguments"]
+
+
+def leave(code: object) -> NoReturn:
+    """End as the interpreter would, but for taking apart all that was imported, which takes as long as m4m's work."""
+    if not isinstance(code, int | None):
+        print(code, file=sys.stderr)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 class Preloaded:
@@ -125,4 +136,7 @@ if __name__ == "__main__":
     import_all()
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         serve(requests)
-    runpy.run_module("m4mcli", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("m4mcli", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        leave(end.code)
