@@ -24,7 +24,7 @@ from m4mcli.tasks.ground import ground_of, swung_ticks
 from m4mcli.theory.drum_sounds import KINDS, SOUNDS, kind_of, parse_kit
 
 ODE = str(ROOT / "commands" / "examples" / "ode-to-joy.mid")
-QUICK = ("--best-of", "1")
+QUICK = ("--best-of", "1", "--no-fills")
 TPQ = 480
 
 
