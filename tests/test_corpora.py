@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Run
 from corpora import drums_alone, edited, lines_of, save, walk
 
 from m4mcli.dataset import build as building
@@ -216,6 +217,20 @@ def test_a_folder_of_archives_wants_them_named(tmp_path: Path) -> None:
     archive(tmp_path / "packed" / "songs.tar.gz", tmp_path / "songs")
     with pytest.raises(M4mError, match=r"packed: no music .*; name the archives in it"):
         find_items(tmp_path / "packed")
+
+
+@pytest.mark.parametrize(("field", "value"), [("flags", 1), ("compression", 99)])
+def test_an_archive_that_cannot_be_unpacked_is_told(m4m: Run, tmp_path: Path, field: str, value: int) -> None:
+    with zipfile.ZipFile(tmp_path / "songs.zip", "w") as out:
+        out.writestr("a.mid", b"MThd")
+    data = bytearray((tmp_path / "songs.zip").read_bytes())
+    after = {"flags": 6, "compression": 8}[field]
+    data[data.index(b"PK\3\4") + after] = data[data.index(b"PK\1\2") + after + 2] = value
+    (tmp_path / "songs.zip").write_bytes(data)
+    done = m4m("dataset", "build", "songs.zip", "--out", "pack")
+    told = b"songs.zip: an archive that is encrypted or packed in an unknown way; unpack it, and name the folder"
+    assert (done.returncode, done.stderr) == (1, b"m4m dataset build: " + told + b"\n")
+    assert not (tmp_path / "pack").exists()
 
 
 def test_a_damaged_archive_is_told(tmp_path: Path) -> None:

@@ -164,3 +164,9 @@ def test_arrays_that_are_damaged_are_refused(missing: str) -> None:
                 target.writestr(name, source.read(name) if missing else b"\x93NUMPY")
     with pytest.raises(M4mError, match="not a packed token file"):
         list(read_packed(out.getvalue(), "x"))
+    locked = bytearray(whole.getvalue())
+    at = locked.index(b"PK\1\2")
+    locked[locked.index(b"PK\3\4") + 6] |= 1
+    locked[at + 8] |= 1
+    with pytest.raises(M4mError, match="not a packed token file"):
+        list(read_packed(bytes(locked), "x"))

@@ -136,7 +136,11 @@ def _told(path: Path) -> Iterator[None]:
     """Failures of the archive in one line."""
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise M4mError(f"{path.name}: a damaged archive ({error})", "fetch it again") from error
+    except RuntimeError as error:
+        # What zipfile raises for a password, and, as a subclass, for a compression that it does not know.
+        what = "an archive that is encrypted or packed in an unknown way"
+        raise M4mError(f"{path.name}: {what}", "unpack it, and name the folder") from error
     except OSError as error:
         raise M4mError(f"{path.name}: {reason(error)}") from error

@@ -20,8 +20,8 @@ MOST_RESTING = 0.1
 """Share of a melody in rests of more than two bars from which on it is not what was asked for."""
 
 BUSIEST, TYPICAL = 2.25, 1.4
-"""Notes a quarter: what 97 of 100 melodies stay below, and what half of them do (training songs of Nottingham and
-POP909). A model that is lost over chords unlike those it knows runs on in sixteenths without end."""
+"""Notes a quarter: what nearly all melodies stay below, and what about half of them do (training songs of Nottingham
+and POP909). A model that is lost over chords unlike those it knows runs on in sixteenths without end."""
 
 ROUND_SEED = 40
 """The bit of a seed that tells one round of samples from the next."""

@@ -86,7 +86,8 @@ def read_packed(data: bytes, name: str) -> Iterator[Tokens]:
             ids, starts = (np.load(io.BytesIO(archive.read(f"{n}.npy")), allow_pickle=False) for n in ("ids", "starts"))
             lines = archive.read("pieces.jsonl").decode().splitlines()
         _check(ids, starts, len(lines))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
+    # RuntimeError is what zipfile raises for a password, and for a compression that it does not know.
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeError) as error:
         raise M4mError(f"{name}: not a packed token file", HINT) from error
     for line, start, stop in zip(lines, starts.tolist(), starts[1:].tolist(), strict=False):
         yield _piece(line, ids[start:stop].astype(np.int64), name)
