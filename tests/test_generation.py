@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -13,7 +14,7 @@ from toy import FakeNetwork, chords, melody, metre, request
 from m4mcli.frames.canonical import canonical_shift, chord_frames, shifted
 from m4mcli.frames.fields import DURATIONS, MAX_NOTES
 from m4mcli.frames.frames import DRUMS, FRAME_NOTE
-from m4mcli.generation.generate import CONTEXT, LOOKAHEAD, FrameWriter, context, generate, lookahead
+from m4mcli.generation.generate import CONTEXT, LOOKAHEAD, FrameWriter, context, generate, lookahead, mask_of
 from m4mcli.generation.request import Piece, Sample
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
@@ -112,7 +113,7 @@ class Counted:
 
 def write_one(rules: Rules, pieces: list[Piece]) -> list[list[tuple[int, int, int, int]]]:
     state = np.ones((len(pieces), 8), np.float32), np.zeros((len(pieces), 12, 4), np.float32)
-    return FrameWriter(FakeNetwork(), state, pieces, (rules, HOT), [True] * len(pieces), 64).write()
+    return FrameWriter(FakeNetwork(), state, pieces, (partial(mask_of, rules), HOT), [True] * len(pieces), 64).write()
 
 
 def test_one_number_is_drawn_for_each_choice() -> None:
