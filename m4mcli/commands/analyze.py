@@ -12,6 +12,7 @@ from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import Force, Invocation, Output, Quiet, Verbose, WhoseBeats, printable
 
 if TYPE_CHECKING:
+    from m4mcli.generation.request import Progress
     from m4mcli.score.read import Reading
     from m4mcli.tasks.analyze import Analysis
 
@@ -74,7 +75,11 @@ def analyze(
     plan.check()
     results = list[Result]()
     run = Invocation("analyze", None, output, as_midi=as_music, force=force, quiet=quiet, verbose=verbose)
-    failed = for_each(run, plan.files, lambda one, _: results.append((one.file or "-", _analyzed(one, plan))), "piece")
+
+    def add(one: Invocation, progress: "Progress | None") -> None:
+        results.append((one.file or "-", _analyzed(one, plan, progress)))
+
+    failed = for_each(run, plan.files, add, "beats, chords, keys")
     if out_dir is None and not as_music:
         Invocation("analyze", output=output, force=force).write(_together(plan, results))
     if failed:
@@ -125,7 +130,7 @@ class Plan:
         return Path(self.out_dir or "") / (stem(name) + SUFFIXES[self.form])
 
 
-def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
+def _analyzed(run: Invocation, plan: Plan, progress: "Progress | None") -> dict[str, Any]:
     """Analyze one piece, write what is written for each, and return what is written for all together."""
     from m4mcli.tasks.analyze import analysis_form
     from m4mcli.tasks.analyze import analyze as find
@@ -139,7 +144,7 @@ def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
     if placed.warning:
         run.warn(placed.warning)
     reading = placed.reading
-    found = find(reading.score)
+    found = find(reading.score, progress=progress)
     run.say(f"{len(found.grid.beat_ticks)} beats, {len(found.chords)} chords")
     if plan.lab is not None:
         Path(plan.lab).mkdir(parents=True, exist_ok=True)
