@@ -37,6 +37,7 @@ COMMANDS = {
     "render": Entry("m4mcli.commands.render:render", "Turn a piece into sound, a WAV file."),
     "play": Entry("m4mcli.commands.play:play", "Play a piece through the speakers or to a MIDI port."),
     "pipe": Entry("m4mcli.commands.pipe:pipe", "Run a chain of commands in one process."),
+    "map": Entry("m4mcli.commands.map:map_", "Run a command on every file of a corpus."),
     "diff": Entry("m4mcli.commands.diff:diff", "Say where two pieces differ as music."),
     "check": Entry("m4mcli.commands.check:check", "Say what is odd about a file, and mend it."),
     "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
@@ -57,6 +58,8 @@ NEEDS = {
     "PIL": "picture",
     "rtmidi": "play",
     "tokenizers": "bpe",
+    "ray": "cluster",
+    "fsspec": "cluster",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import io
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -179,7 +181,25 @@ class OnnxNetwork:
         return first, tone, octave, duration
 
 
+_kept: ContextVar[dict[Any, "OnnxNetwork"] | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def kept(networks: dict[Any, "OnnxNetwork"]) -> Iterator[None]:
+    """Inside it a network that was opened before is the one of `networks`, where those are put that are opened."""
+    before = _kept.set(networks)
+    try:
+        yield
+    finally:
+        _kept.reset(before)
+
+
 def open_network(model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
     """A model's network as it does a task: with the task's adapter where the model has one for it."""
     adapter = task if task in model.facts.get("adapters", {}) else None
-    return OnnxNetwork(model, device, threads, adapter)
+    networks, which = _kept.get(), (str(model.path.resolve()), adapter, device, threads)
+    if networks is None:
+        return OnnxNetwork(model, device, threads, adapter)
+    if which not in networks:
+        networks[which] = OnnxNetwork(model, device, threads, adapter)
+    return networks[which]

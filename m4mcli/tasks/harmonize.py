@@ -14,6 +14,7 @@ from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
 from m4mcli.models.session import Device, OnnxNetwork
+from m4mcli.models.session import open_network as open_for_task
 from m4mcli.score.metre import Bar
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.chord_track import ChordPart, ChordSpan, Melody, chord_spans, merged, write_chord_parts
@@ -157,9 +158,7 @@ def open_network(model: str | None, device: Device = "cpu", threads: int = 1) ->
 
     Raises M4mError where it is not found, is for another task, or is damaged.
     """
-    found = find_model(model, TASK.name)
-    adapter = TASK.name if TASK.name in found.facts.get("adapters", {}) else None
-    return OnnxNetwork(found, device, threads, adapter)
+    return open_for_task(find_model(model, TASK.name), TASK.name, device, threads)
 
 
 def harmonizer(
