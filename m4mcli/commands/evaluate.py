@@ -15,6 +15,7 @@ from m4mcli.options import (
     Output,
     Quiet,
     Seed,
+    StyleFile,
     Temperature,
     Threads,
     TopP,
@@ -123,6 +124,7 @@ def evaluate(
     metrics: Metrics = None,
     seed: Seed = "0",
     model: Model = None,
+    adapter: StyleFile = None,
     baselines: Baselines = False,
     temperature: Temperature = None,
     top_p: TopP = None,
@@ -153,6 +155,7 @@ def evaluate(
     task = targets[0]
     if task not in TASKS:
         given = {"--pack": pack, "--folder": folder, "--source": source, "--songs": songs, "--model": model}
+        given |= {"--adapter": adapter}
         _refuse(given | {"--prompt-frames": prompt_frames}, f"{task} is no task", f"tasks: {', '.join(TASKS)}")
         _measure_music(run, targets, against, plot, metrics, workers)
         return
@@ -164,8 +167,12 @@ def evaluate(
         raise M4mError(f"--prompt-frames: {task} is measured without a prompt", "leave it out", USAGE)
     if strictness is not None and not measured.strict:
         raise M4mError(f"--strictness: {task} is measured without it", "leave it out", USAGE)
+    if adapter is not None and (baselines or not measured.adapted):
+        what_not = "baselines have no adapter" if baselines else f"{task} is measured without one"
+        raise M4mError(f"--adapter: {what_not}", "leave it out", USAGE)
     # What was not asked for is left to the task.
     asked = {"temperature": temperature, "top_p": top_p, "best_of": best_of, "strictness": strictness}
+    asked |= {"adapter": adapter}
     how: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     _check_place(task, measured, pack, folder)
     if not measured.drawn and (how or model is not None or baselines):

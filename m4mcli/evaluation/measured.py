@@ -19,8 +19,8 @@ Asked = tuple[str | None, dict[str, Any]] | None
 class Measured:
     """How a task is measured: `figures` names its columns and `answers` what writes, both as `module:name`.
 
-    `tables` makes its tables of the pieces in a folder; `prompted` and `strict` say whether it has the options for
-    prompts and strictness, `drawn` whether it is sampled from a model, on a pack.
+    `tables` makes its tables of the pieces in a folder; `prompted`, `strict` and `adapted` say whether it has the
+    options for prompts, strictness and adapters, `drawn` whether it is sampled from a model, on a pack.
     """
 
     figures: str
@@ -29,6 +29,7 @@ class Measured:
     prompted: bool = True
     strict: bool = True
     drawn: bool = True
+    adapted: bool = True
 
 
 def named(path: str) -> Any:
@@ -59,9 +60,15 @@ def _harmonize(measured: Measured, folder: str, model: Asked, what: dict[str, An
 def _foundation(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.foundation import foundation_tables
 
-    network = None if model is None else named(measured.answers)(model[0], model[1]["device"], model[1]["threads"])
-    about = {name: what[name] for name in ("sources", "split", "songs", "name")}
-    yield from foundation_tables(Pack(Path(folder)), network, **about)
+    networks = {}
+    if model is not None:
+        name, how = model
+        adapter = how.get("adapter")
+        for style in (None, *([] if adapter is None else [adapter])):
+            title = what["name"] if style is None else f"{what['name']} with {Path(style).name}"
+            networks[title] = named(measured.answers)(name, how["device"], how["threads"], style)
+    about = {name: what[name] for name in ("sources", "split", "songs")}
+    yield from foundation_tables(Pack(Path(folder)), networks, **about)
 
 
 def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
@@ -102,6 +109,7 @@ TASKS = {
         _sample,
         prompted=False,
         strict=False,
+        adapted=False,
     ),
     "analyze": Measured(
         "m4mcli.evaluation.analyze:FIGURES",
@@ -110,6 +118,7 @@ TASKS = {
         prompted=False,
         strict=False,
         drawn=False,
+        adapted=False,
     ),
 }
 """How each task is measured, by the name that the command line knows it by."""

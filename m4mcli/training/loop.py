@@ -166,7 +166,7 @@ def forget_after(path: Path, step: int) -> None:
 
 def train(
     recipe: Recipe,
-    music: Pack | Path,
+    music: Pack | Path | Lesson,
     folder: Path,
     *,
     resume: bool = False,
@@ -176,7 +176,8 @@ def train(
     report: Report = lambda facts: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Train a recipe on a pack or a folder of music; returns the checkpoint. `resume` goes on from the folder's one.
+    """Train a recipe on a pack, a folder of music, or as a lesson says; returns the checkpoint. `resume` goes on from
+    the folder's one.
 
     Writes FOLDER/checkpoint.safetensors, FOLDER/best.safetensors and FOLDER/metrics.jsonl. Ends after
     recipe.optimizer.steps steps or `max_minutes`, or after the step in which `stop` says so. `workers` processes make
@@ -189,7 +190,7 @@ def train(
         torch.set_num_threads(recipe.trainer.threads)
     else:
         torch.set_float32_matmul_precision("high")
-    lesson = lesson_of(recipe, music)
+    lesson = music if isinstance(music, Lesson) else lesson_of(recipe, music)
     run = begin(recipe, lesson, folder, resume=resume, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     forget_after(folder / METRICS, run.step)
