@@ -384,7 +384,7 @@ complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l folder -x -a '(__fi
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l source -x -d 'Only this source; repeatable.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l split -x -d 'The split to measure on. [default: valid]'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l prompt-frames -x -d 'Frames of the original part that are given, in 16ths; else as usual for the task. [0<=x<=256]'
-complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l samples -x -d 'Answers to each song. [default: 8; x>=1]'
+complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l samples -x -d 'Answers to each song; else 8, for hub 1. [x>=1]'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l songs -x -d 'At most N songs of each source. [x>=1]'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l metrics -x -d 'Only these figures, such as CTnCTR,PCS.'
 complete -c m4m -n '__fish_seen_subcommand_from evaluate' -l seed -x -d 'Same seed, same notes; \'random\' draws one and prints it. [env var: M4M_SEED; default: 0]'

@@ -93,7 +93,7 @@ def foundation_tables(
             continue
         counted = frequencies(islice(pack.select("train", [source]), COUNTED), length)
         rows: list[Row] = [
-            row_of(name, [[_under(network, music)] for music in measured], FIGURES)
+            row_of(name, [[surprise(network, music)] for music in measured], FIGURES)
             for name, network in networks.items()
         ]
         plain = [[_by_counts(counted, music)] for music in measured]
@@ -105,7 +105,8 @@ def foundation_tables(
         raise M4mError(f"nothing to measure in the split {split!r} of the pack", "see m4m dataset build")
 
 
-def _under(network: Network, music: Excerpt) -> Figures:
+def surprise(network: Network, music: Excerpt) -> Figures:
+    """What an excerpt costs under a network."""
     everywhere = np.ones(music.frames, bool)
     request = Request(None, music.metre, music.frames, everywhere, ~everywhere)
     nats = teacher_forced(network, request, music.notes).nats()

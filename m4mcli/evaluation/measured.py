@@ -20,7 +20,8 @@ class Measured:
     """How a task is measured: `figures` names its columns and `answers` what writes, both as `module:name`.
 
     `tables` makes its tables of the pieces in a folder; `prompted`, `strict` and `adapted` say whether it has the
-    options for prompts, strictness and adapters, `drawn` whether it is sampled from a model, on a pack.
+    options for prompts, strictness and adapters, `drawn` whether it is sampled from a model, on a pack, `placed`
+    whether it needs one; `tuned`, whether baselines and how boldly it is sampled can be chosen.
     """
 
     figures: str
@@ -30,6 +31,8 @@ class Measured:
     strict: bool = True
     drawn: bool = True
     adapted: bool = True
+    placed: bool = True
+    tuned: bool = True
 
 
 def named(path: str) -> Any:
@@ -79,6 +82,14 @@ def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any])
     yield from sample_tables(Path(folder), writer, **about)
 
 
+def _hub(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.hub import Asked, hub_tables
+
+    assert model is not None
+    asked = Asked(**{name: what[name] for name in ("split", "songs", "samples", "seed")}, **model[1])
+    yield from hub_tables(Path(folder) if folder else None, model[0], sources=what["sources"], asked=asked)
+
+
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.analyze import all_tables
 
@@ -110,6 +121,16 @@ TASKS = {
         prompted=False,
         strict=False,
         adapted=False,
+    ),
+    "hub": Measured(
+        "m4mcli.evaluation.hub:FIGURES",
+        "m4mcli.evaluation.hub:hub_tables",
+        _hub,
+        prompted=False,
+        strict=False,
+        adapted=False,
+        placed=False,
+        tuned=False,
     ),
     "analyze": Measured(
         "m4mcli.evaluation.analyze:FIGURES",

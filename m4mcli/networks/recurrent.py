@@ -26,9 +26,8 @@ class Recurrent(TokenNetwork):
     def _initialise(self) -> None:
         """What comes in is as strong in the last layer as in the first, and cells keep what they hold.
 
-        One symbol in hundreds is told, so the usual start, by the number of inputs, leaves almost nothing of it, and the
-        first hundreds of steps learn no more than how often each symbol comes. Forget gates begin open (R. Jozefowicz
-        et al., 2015).
+        One symbol in hundreds is told, so the usual start, by the number of inputs, leaves almost nothing of it. Forget
+        gates begin open (R. Jozefowicz et al., 2015).
         """
         for name, weight in self.lstm.named_parameters():
             if name.startswith("weight_hh"):

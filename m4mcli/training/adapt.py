@@ -9,27 +9,33 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from m4mcli.dataset.pack import Pack
 from m4mcli.errors import FAILED, M4mError
-from m4mcli.models.registry import ModelFolder, weights_hash
+from m4mcli.models.registry import ModelFolder, find_model, weights_hash
 from m4mcli.models.session import OnnxNetwork
 from m4mcli.models.style import Style, styled
 from m4mcli.networks.foundation import Foundation
+from m4mcli.networks.objective import TensorBatch
 from m4mcli.training.batches import Example
 from m4mcli.training.checkpoint import Checkpoint, load_checkpoint
 from m4mcli.training.dequantised import opened
 from m4mcli.training.examples import MAKERS, Augmentation, example
 from m4mcli.training.frame_lesson import FrameLesson
+from m4mcli.training.lesson import Pupil
 from m4mcli.training.loop import BEST, Report, train
 from m4mcli.training.measure import measure
 from m4mcli.training.own_music import neutral_pieces
 from m4mcli.training.recipe import Mix, Recipe, read_recipe
+from m4mcli.training.rehearsal import Window, change, remembered, written_pieces
 from m4mcli.training.style import StyleLearner, arrays_of, changed_weights, half, learner_of
 from m4mcli.training.torch_network import TorchNetwork
 from m4mcli.training.verify import compare, require_small, tune
 
 Facts = dict[str, Any]
+WRITES = "continue"
+"""The task whose models write from nothing."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,22 @@ class Adapted:
 class StyleLesson(FrameLesson):
     """Windows of one's own music, for a network whose weights stay."""
 
-    def __init__(self, recipe: Recipe, pack: Pack, network: Foundation, rank: int) -> None:
+    def __init__(self, recipe: Recipe, pack: Pack, network: Foundation, rank: int, known: list[Window]) -> None:
         super().__init__(recipe, pack)
-        self.network, self.rank = network, rank
+        self.network, self.rank, self.known = network, rank, known
+        self.steps = 0
 
     def begin(self, saved: Checkpoint | None, device: str) -> StyleLearner:  # type: ignore[override]
         """The network with changes put on, none of them made yet."""
         return learner_of(self.network, self.rank)
+
+    def loss(self, pupil: Pupil, batch: TensorBatch) -> Tensor:
+        """Nats per note, and the change of what was known before."""
+        nats = super().loss(pupil, batch)
+        if not self.known:
+            return nats
+        self.steps += 1
+        return nats + change(self.network, self.known[self.steps % len(self.known)])
 
 
 def recipe_for(model: ModelFolder, task: str, pack: Pack, plan: Plan) -> Recipe:
@@ -118,7 +133,8 @@ def adapt(
     began = time.monotonic()
     found = opened(model)
     recipe = recipe_for(model, task, pack, plan)
-    lesson = StyleLesson(recipe, pack, found.network, plan.rank)
+    known = remembered(found.network, written_pieces(_writer(model, task), plan.seed), recipe)
+    lesson = StyleLesson(recipe, pack, found.network, plan.rank, known)
     windows = {"own": [e for _, examples in lesson.validation(plan.windows) for e in examples]}
     if not windows["own"]:
         raise M4mError(f"nothing for {task} in the files held out", "more files, or put some into FOLDER/valid")
@@ -149,6 +165,11 @@ def adapt(
     told["kl_nats"] = _verified(changed, arrays, told, model, task)
     told["seconds"] = round(time.monotonic() - began, 1)
     return Adapted(arrays, told)
+
+
+def _writer(model: ModelFolder, task: str) -> OnnxNetwork:
+    """What writes the music to be remembered: the model itself, or that of `continue` where it needs a reference."""
+    return OnnxNetwork(model if task == WRITES else find_model(None, WRITES))
 
 
 def neutral_windows(recipe: Recipe, pack: Pack | None, most: int) -> list[Example]:
