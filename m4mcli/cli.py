@@ -58,6 +58,8 @@ NEEDS = {
     "PIL": "picture",
     "rtmidi": "play",
     "tokenizers": "bpe",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 
