@@ -9,6 +9,9 @@ from torch.nn import functional as F
 from m4mcli.networks.config import RecurrentConfig
 from m4mcli.networks.token_network import Heads, TokenNetwork
 
+THROUGH = 4.0
+"""What makes up for an input gate and an output gate that are half open."""
+
 
 class Recurrent(TokenNetwork):
     """Rows in, logits of the next row out; what is carried are each layer's two states."""
@@ -26,7 +29,8 @@ class Recurrent(TokenNetwork):
     def _initialise(self) -> None:
         """What comes in is as strong in the last layer as in the first, and cells keep what they hold.
 
-        One symbol in hundreds is told, so the usual start, by the number of inputs, leaves almost nothing of it. Forget
+        The usual start is by the number of inputs, of which one in hundreds is a symbol, and each layer's two half-open
+        gates let a quarter through: with three layers, what is learnt for long is how often each symbol comes. Forget
         gates begin open (R. Jozefowicz et al., 2015).
         """
         for name, weight in self.lstm.named_parameters():
@@ -34,8 +38,8 @@ class Recurrent(TokenNetwork):
                 for gate in weight.chunk(4):
                     nn.init.orthogonal_(gate)
             elif name.startswith("weight_ih"):
-                inputs = len(self.sizes) if name == "weight_ih_l0" else self.config.width
-                nn.init.normal_(weight, std=inputs**-0.5)
+                first = name == "weight_ih_l0"
+                nn.init.normal_(weight, std=len(self.sizes) ** -0.5 if first else THROUGH * self.config.width**-0.5)
             else:
                 nn.init.zeros_(weight)
                 if name.startswith("bias_ih"):
