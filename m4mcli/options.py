@@ -85,6 +85,10 @@ Model = Annotated[
         "--model", metavar="NAME|DIR", show_default=False, help="A shipped model's name, or a model's folder."
     ),
 ]
+StyleFile = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="FILE", show_default=False, help="A style to write in, of m4m adapt."),
+]
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
 
