@@ -25,8 +25,9 @@ def chroma(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.float32], N
     if not (notes["instrument"] != DRUMS).any():
         return classes, lowest
     roll = sounding(notes, length)
-    for pc in range(12):
-        classes[:, pc] = roll[:, pc::12].any(axis=1)
+    octaves = np.zeros((length, 132), bool)
+    octaves[:, :128] = roll
+    classes[np.nonzero(octaves.reshape(length, 11, 12).any(axis=1))] = 1
     some = roll.any(axis=1)
     lowest[np.flatnonzero(some), roll[some].argmax(axis=1) % 12] = 1
     return classes, lowest
@@ -57,9 +58,14 @@ def history_features(notes: NDArray[np.void], length: int, known: NDArray[np.boo
     `known` (length,) tells which frames of the history may be seen.
     """
     now, lowest = chroma(notes, length)
-    now, lowest = now * known[:, None], lowest * known[:, None]
-    zero = np.zeros((1, 12), np.float32)
-    sums = np.concatenate((zero, np.cumsum(now, axis=0, dtype=np.float32)))
-    t = np.arange(length)
-    past = (sums[t] - sums[np.maximum(t - PAST, 0)]) / PAST
-    return np.stack([np.concatenate((zero, now[:-1])), np.concatenate((zero, lowest[:-1])), past], axis=-1)
+    return history(now * known[:, None], lowest * known[:, None])
+
+
+def history(now: NDArray[np.float32], lowest: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As `history_features`, from what is seen of the `chroma` (..., length, 12) of any number of parts."""
+    before = [(0, 0)] * (now.ndim - 2) + [(1, 0), (0, 0)]
+    sums = np.pad(np.cumsum(now, axis=-2, dtype=np.float32), before)
+    t = np.arange(now.shape[-2])
+    past = (sums[..., t, :] - sums[..., np.maximum(t - PAST, 0), :]) / PAST
+    earlier = [np.pad(x, before)[..., :-1, :] for x in (now, lowest)]
+    return np.stack([*earlier, past], axis=-1)

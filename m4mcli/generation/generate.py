@@ -6,8 +6,7 @@ the last `CONTEXT` frames of what was written, and stops `LOOKAHEAD` frames befo
 always seen ahead. Memory does not grow with the music.
 """
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from m4mcli.frames.fields import END, field_notes
 from m4mcli.frames.frames import DRUMS, in_order
 from m4mcli.generation.guidance import Guided, GuidedWindow
 from m4mcli.generation.request import Piece, Progress, Request, Sample, Written
-from m4mcli.generation.rules import Last, Mask, Rules, duration_mask, instrument_mask, octave_mask, tone_mask
+from m4mcli.generation.rules import Last, Mask, Masks, Rules
 from m4mcli.generation.sampling import Sampling, choose
 from m4mcli.generation.window import Window
 from m4mcli.models.network import Floats, Integers, Network
@@ -26,12 +25,6 @@ LOOKAHEAD = 64
 
 Note = tuple[int, int, int, int]
 """Instrument, tone, octave and index of the duration."""
-
-Masks = Callable[[bool, int, Last, int, int], Mask]
-"""What may be chosen: from whether a note must begin, the field's index (0-2), the last note, instrument and tone."""
-
-REMEMBERED = 4096
-"""Masks that are kept; a part comes back to few of them, and drums to fewer still."""
 
 
 def context(window: int) -> int:
@@ -91,10 +84,9 @@ class FrameWriter:
         must_begin: list[bool],
         frames_left: int,
     ) -> None:
-        self.network, self.pieces, self.must_begin = network, pieces, must_begin
+        self.network, self.pieces, self.must_begin, self.frames_left = network, pieces, must_begin, frames_left
         self.hidden, self.circles = state
         self.masks, self.sampling = how
-        self.durations = duration_mask(frames_left)
         self.written: list[list[Note]] = [[] for _ in pieces]
 
     def write(self) -> list[list[Note]]:
@@ -131,8 +123,7 @@ class FrameWriter:
         return chosen
 
     def _mask(self, index: int, piece: int, last: Last, chosen: list[int]) -> Mask:
-        instrument, tone, _, _ = chosen
-        return self.durations if index == 3 else self.masks(self.must_begin[piece], index, last, instrument, tone)
+        return self.masks.field(index, last, chosen, self.must_begin[piece], self.frames_left)
 
     def _choose(self, logits: Floats, allowed: Mask, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
         uniforms = np.array([self.pieces[b].rng.random() for b in pieces])
@@ -141,13 +132,6 @@ class FrameWriter:
             self.pieces[b].log_likelihood += float(p)
             self.pieces[b].choices += 1
         return values
-
-
-def mask_of(rules: Rules, must_begin: bool, index: int, last: Last, instrument: int, tone: int) -> Mask:
-    """The mask of a field by its index (0-2): see Masks."""
-    if index == 0:
-        return instrument_mask(rules, last, must_begin=must_begin, may_begin=True)
-    return tone_mask(rules, last, instrument) if index == 1 else octave_mask(rules, last, instrument, tone)
 
 
 def generate(
@@ -172,7 +156,7 @@ def generate(
     network = Guided(network, strictness) if guided else network
     pieces = [Piece(np.random.default_rng([seed, i])) for i in range(samples)]
     fixed_notes = in_order(request.fixed_notes)
-    masks = lru_cache(REMEMBERED)(partial(mask_of, rules))
+    how = Masks(rules), sampling
     window, opened = open_window(network, request, 0, samples), set(seams(request, network.shape.window))
     for frame in range(request.length):
         if request.fixed[frame]:
@@ -189,7 +173,7 @@ def generate(
         silent = [p.sounds_until <= frame and (due or bool(len(p.notes))) for p in pieces]
         must = [(rules.continuous and s) or (due and not len(p.notes)) for s, p in zip(silent, pieces, strict=True)]
         state = hidden[:, -1], circles[:, -1]
-        writer = FrameWriter(network, state, pieces, (masks, sampling), must, request.length - frame)
+        writer = FrameWriter(network, state, pieces, how, must, request.length - frame)
         for i, (piece, fields) in enumerate(zip(pieces, writer.write(), strict=True)):
             notes = field_notes(frame, np.array(fields)) if fields else piece.notes[:0]
             piece.add(notes)

@@ -79,7 +79,7 @@ class Trainer:
     """When to report, save and measure, in steps; on how many validation windows of each source; how to compute.
 
     `stop_after` measurements without a better one the run ends (0: never). `precision` is that of the products,
-    `threads` are those of the processor, `compile` compiles the blocks.
+    `threads` are those of the processor, `compile` compiles the blocks; `logger` is told beside metrics.jsonl.
     """
 
     report_every: int = 50
@@ -90,6 +90,7 @@ class Trainer:
     precision: Literal["fp32", "bf16"] = "bf16"
     threads: int = 1
     compile: bool = False
+    logger: Literal["none", "tensorboard", "wandb"] = "none"
 
 
 @dataclass(frozen=True)
