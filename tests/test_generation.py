@@ -17,7 +17,7 @@ from m4mcli.generation.generate import CONTEXT, LOOKAHEAD, FrameWriter, context,
 from m4mcli.generation.request import Piece, Sample
 from m4mcli.generation.rules import Masks, Rules
 from m4mcli.generation.sampling import Sampling
-from m4mcli.generation.window import Window, part_of, slots
+from m4mcli.generation.window import MOST, Window, part_of, slots
 
 HOT = Sampling(temperature=1.5)
 CHORDS = Rules(instruments=(0,), at_most=6, at_least=3, chords=True, continuous=True)
@@ -212,6 +212,16 @@ def test_parts_and_slots_by_hand() -> None:
     rows = slots(np.array([0, 2, 2]), np.arange(15).reshape(3, 5), 4)
     assert rows.shape == (4, 2, 5)
     assert rows[:, :, 0].tolist() == [[0, -1], [-1, -1], [5, 10], [-1, -1]]
+
+
+def test_a_frame_fuller_than_the_network_reads_is_thinned_evenly() -> None:
+    count = np.array([MOST, 2 * MOST, MOST + 1])
+    fields = np.arange(count.sum() * 5).reshape(-1, 5)
+    rows = slots(np.repeat(np.arange(3), count), fields, 3)
+    assert rows.shape == (3, MOST, 5)
+    assert rows[0].tolist() == fields[:MOST].tolist()
+    assert rows[1].tolist() == fields[MOST : 3 * MOST : 2].tolist()
+    assert len(np.unique(rows[2, :, 0])) == MOST
 
 
 def test_a_piece_keeps_its_notes_and_when_they_end() -> None:
