@@ -40,8 +40,8 @@ Targets = Annotated[
     list[str],
     typer.Argument(
         metavar="TASK|FILE...",
-        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample or analyze; "
-        "or MIDI, m4m JSON, ABC, or folders of it.",
+        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample, interpolate or "
+        "analyze; or MIDI, m4m JSON, ABC, or folders of it.",
     ),
 ]
 Against = Annotated[
@@ -142,7 +142,8 @@ def evaluate(
     are, and how much of it the other has already. TASK: each source of the pack has a table with the original music,
     the model and the baselines; for harmonize one where the first frames of the original part are given, and one
     without. foundation: how likely music is under a model that is given nothing but what came before. sample: the same
-    for a model over tokens, and what its own music is like. analyze: chords, keys, beats and bars against what people
+    for a model over tokens, and what its own music is like. interpolate: how well a model of melodies tells them again,
+    told the real events before each and its own. analyze: chords, keys, beats and bars against what people
     wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)

@@ -72,6 +72,14 @@ def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any])
     yield from sample_tables(Path(folder), writer, **about)
 
 
+def _interpolate(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.interpolate import interpolate_tables
+
+    space = None if model is None else named(measured.answers)(model[0], **model[1])
+    about = {name: what[name] for name in ("sources", "split", "songs", "seed", "name")}
+    yield from interpolate_tables(Path(folder), space, **about)
+
+
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.analyze import all_tables
 
@@ -100,6 +108,13 @@ TASKS = {
         "m4mcli.evaluation.sample:FIGURES",
         "m4mcli.evaluation.sample:open_writer",
         _sample,
+        prompted=False,
+        strict=False,
+    ),
+    "interpolate": Measured(
+        "m4mcli.evaluation.interpolate:FIGURES",
+        "m4mcli.evaluation.interpolate:open_space",
+        _interpolate,
         prompted=False,
         strict=False,
     ),
