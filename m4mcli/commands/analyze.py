@@ -14,6 +14,7 @@ from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import Force, Invocation, Output, Quiet, Verbose, WhoseBeats, printable
 
 if TYPE_CHECKING:
+    from m4mcli.generation.request import Progress
     from m4mcli.score.read import Reading
     from m4mcli.tasks.analyze import Analysis
 
@@ -75,7 +76,13 @@ def analyze(
     plan = Plan(chosen[0], only, tuple(files or ()), beats, lab, out_dir, output)
     plan.check()
     run = Invocation("analyze", None, output, as_midi=as_music, force=force, quiet=quiet, verbose=verbose)
-    each = for_each(run, plan.files, lambda one, _: (one.file or "-", _analyzed(one, plan)), "piece", out_dir)
+    each = for_each(
+        run,
+        plan.files,
+        lambda one, progress: (one.file or "-", _analyzed(one, plan, progress)),
+        "beats, chords, keys",
+        out_dir,
+    )
     if out_dir is None and not as_music:
         Invocation("analyze", output=output, force=force).write(_together(plan, each.values))
     if each.failed:
@@ -126,7 +133,7 @@ class Plan:
         return Path(self.out_dir or "") / (stem(name) + SUFFIXES[self.form])
 
 
-def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
+def _analyzed(run: Invocation, plan: Plan, progress: "Progress | None") -> dict[str, Any]:
     """Analyze one piece, write what is written for each, and return what is written for all together."""
     from m4mcli.tasks.analyze import analysis_form
     from m4mcli.tasks.analyze import analyze as find
@@ -140,7 +147,7 @@ def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
     if placed.warning:
         run.warn(placed.warning)
     reading = placed.reading
-    found = find(reading.score)
+    found = find(reading.score, progress=progress)
     run.say(f"{len(found.grid.beat_ticks)} beats, {len(found.chords)} chords")
     if plan.lab is not None:
         Path(plan.lab).mkdir(parents=True, exist_ok=True)
