@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe map diff check train adapt sample export-onnx evaluate dataset doctor completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe map diff check train adapt sample interpolate export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
     local command="${COMP_WORDS[1]}"
@@ -212,6 +212,7 @@ _m4m() {
         sample:--metre) :; return ;;
         sample:--key) :; return ;;
         sample:--instruments) :; return ;;
+        sample:--attribute) :; return ;;
         sample:--seed) :; return ;;
         sample:--temperature) :; return ;;
         sample:--top-p) :; return ;;
@@ -220,6 +221,16 @@ _m4m() {
         sample:--device) _m4m_words "cpu cuda auto"; return ;;
         sample:--threads) :; return ;;
         sample:-o|sample:--output) _m4m_files; return ;;
+        interpolate:--steps) :; return ;;
+        interpolate:--out-dir) _m4m_folders; return ;;
+        interpolate:--attribute) :; return ;;
+        interpolate:--model) _m4m_folders; return ;;
+        interpolate:--seed) :; return ;;
+        interpolate:--temperature) :; return ;;
+        interpolate:--top-p) :; return ;;
+        interpolate:--device) _m4m_words "cpu cuda auto"; return ;;
+        interpolate:--threads) :; return ;;
+        interpolate:-o|interpolate:--output) _m4m_files; return ;;
         export-onnx:-o|export-onnx:--output) _m4m_folders; return ;;
         export-onnx:--pack) _m4m_folders; return ;;
         export-onnx:--card) _m4m_files; return ;;
@@ -295,7 +306,8 @@ _m4m() {
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         adapt) words="-o --output --task --model --against --rank --rate --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
-        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --attribute --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        interpolate) words="--steps --out-dir --attribute --model --seed --temperature --top-p --device --threads -o --output --json -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --adapter --baselines --temperature --top-p --best-of --strictness --device --threads --jobs --workers --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
         dataset-build) words="--out --glob --name --layout --splits --jobs --workers --timeout --json --no-progress -q --quiet -h --help" ;;
@@ -327,6 +339,7 @@ _m4m() {
         train) _m4m_files ;;
         adapt) : ;;
         sample) : ;;
+        interpolate) _m4m_music ;;
         export-onnx) : ;;
         evaluate) _m4m_music ;;
         dataset-build) _m4m_folders ;;
