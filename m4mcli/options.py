@@ -7,7 +7,7 @@ writes, warns and reports through it.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -84,6 +84,10 @@ Model = Annotated[
     typer.Option(
         "--model", metavar="NAME|DIR", show_default=False, help="A shipped model's name, or a model's folder."
     ),
+]
+StyleFile = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="FILE", show_default=False, help="A style to write in, of m4m adapt."),
 ]
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
@@ -166,7 +170,7 @@ class Invocation:
 
     `command` is the name that messages begin with; `file` and `output` are paths or `-` (`file` is None when no
     operand was given); `as_json` and `as_midi` overrule the kind of the output; `force` allows MIDI on a terminal;
-    `about` is the file that messages name, where there are several.
+    `about` is the file that messages name, where there are several; `written` lists the files that were written.
     """
 
     command: str
@@ -178,6 +182,7 @@ class Invocation:
     quiet: bool = False
     verbose: bool = False
     about: str = ""
+    written: list[str] = field(default_factory=list, compare=False)
 
     def warn(self, message: str) -> None:
         """Print `m4m CMD: warning: message` on standard error, unless the run is quiet."""
@@ -268,6 +273,8 @@ class Invocation:
         from m4mcli.score.write import write_output
 
         write_output(data, None if self.output == "-" else self.output, force=self.force)
+        if self.output != "-":
+            self.written.append(self.output)
 
     def complain(self, error: Exception) -> None:
         """Print one failure of several, when the run goes on after it."""

@@ -124,6 +124,16 @@ def fingerprint(folder: Path) -> str:
         return "damaged"
 
 
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over the hashes of a model's graphs and weights, in hex: by which an adapter knows them; else empty."""
+    try:
+        lines = (folder / HASHES).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    loaded = sorted(line for line in lines if line.endswith((".onnx", ".data")))
+    return hashlib.sha256("\n".join(loaded).encode()).hexdigest()
+
+
 def write_hashes(folder: Path) -> None:
     """Write SHA256SUMS over the files of a model folder that are loaded, as sha256sum does. Its card may change."""
     names = sorted(p.name for p in folder.iterdir() if p.name.endswith(LOADED))

@@ -56,7 +56,8 @@ class LatentPlan:
     """What an autoencoder's loss is made of, in the words of MusicVAE (arXiv 1803.05428).
 
     The divergence above `free_bits` costs `beta` times what it is, which it comes near by 1 - `beta_rate` ^ step, where
-    steps are counted after the first `beta_after`: until then points are only told again.
+    steps are counted after the first `beta_after`: until then points are only told again. Of several processes that
+    train, each batch counts as a step.
     `sampling_rate` is the k of the inverse sigmoid k / (k + exp(step / k)): the share of real events that are told
     before the next one; 0: all are real.
     """
@@ -97,7 +98,7 @@ class Trainer:
     """When to report, save and measure, in steps; on how many validation windows of each source; how to compute.
 
     `stop_after` measurements without a better one the run ends (0: never). `precision` is that of the products,
-    `threads` are those of the processor, `compile` compiles the blocks.
+    `threads` are those of the processor, `compile` compiles the blocks; `logger` is told beside metrics.jsonl.
     """
 
     report_every: int = 50
@@ -108,6 +109,7 @@ class Trainer:
     precision: Literal["fp32", "bf16"] = "bf16"
     threads: int = 1
     compile: bool = False
+    logger: Literal["none", "tensorboard", "wandb"] = "none"
 
 
 @dataclass(frozen=True)
