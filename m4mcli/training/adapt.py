@@ -45,12 +45,12 @@ class Plan:
     `windows` of the pieces held out, at most, are measured every `evaluate_every` steps.
     """
 
-    rank: int = 8
+    rank: int = 16
     steps: int = 400
     evaluate_every: int = 25
     patience: int = 4
     windows: int = 60
-    lr: float = 2e-3
+    lr: float = 4e-3
     seed: int = 0
     threads: int = 1
     max_minutes: float | None = None
