@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from token_music import any_music, on_grid
 
 from m4mcli.score.json_form import score_from_json, score_to_json
-from m4mcli.score.score import Score, Track, notes_array
+from m4mcli.score.score import Score, TimeSignature, Track, notes_array
 from m4mcli.tokens.grammar import State
 from m4mcli.tokens.scheme import Scheme, Tokens
 from m4mcli.tokens.schemes import NAMES as ALL_NAMES
@@ -70,9 +70,18 @@ def expected(score: Score, told: Settings) -> Score:
     return replace(score, tracks=tracks, time_signatures=signatures)
 
 
+SHORT = Score(
+    480,
+    (Track(notes=notes_array([(0, 1, 60, 1)] * 6)),),
+    time_signatures=(TimeSignature(30, 6, 8), TimeSignature(31, 4, 4)),
+)
+"""Notes shorter than a position, on the fine ticks of a signature that falls away."""
+
+
 @pytest.mark.parametrize("name", ALL_NAMES)
 @settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(score=any_music())
+@example(score=SHORT)
 def test_what_the_masks_forbid_does_not_occur(name: str, score: Score) -> None:
     for told in (M4M, Settings(), VARIANTS["streams"], VARIANTS["rests"]) if takes_settings(name) else (None,):
         scheme = open_scheme(name, told)

@@ -42,7 +42,7 @@ EXAMPLES = (
     "m4m accompany drums.mid > band.mid",
     'm4m accompany --instruments "bass,piano,strings" --key "F minor" --seed 3 drums.mid -o band.mid',
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Key = Annotated[
     str | None,

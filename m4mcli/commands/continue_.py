@@ -41,7 +41,7 @@ EXAMPLES = (
     "m4m continue --bars 4 tune.mid > longer.mid",
     "m4m continue --bars 8 --instruments piano,bass --seed 3 tune.mid -o longer.mid",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 APART = 4
 """Seeds between the versions of -n."""

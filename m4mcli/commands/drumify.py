@@ -40,7 +40,7 @@ EXAMPLES = (
     "m4m drumify --kit kick,snare,hat --intensity 0.7 --seed 3 song.mid -o out.mid",
     "m4m drumify songs/*.mid --out-dir drums",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Intensity = Annotated[
     float,

@@ -41,8 +41,8 @@ Targets = Annotated[
     list[str],
     typer.Argument(
         metavar="TASK|FILE...",
-        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample, hub or analyze; "
-        "or MIDI, m4m JSON, ABC, or folders of it.",
+        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample, interpolate, hub or "
+        "analyze; or MIDI, m4m JSON, ABC, or folders of it.",
     ),
 ]
 Against = Annotated[
@@ -147,8 +147,9 @@ def evaluate(
     are, and how much of it the other has already. TASK: each source of the pack has a table with the original music,
     the model and the baselines; for harmonize one where the first frames of the original part are given, and one
     without. foundation: how likely music is under a model that is given nothing but what came before. sample: the same
-    for a model over tokens, and what its own music is like. hub: all models side by side. analyze: chords, keys, beats
-    and bars against what people wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
+    for a model over tokens, and what its own music is like. interpolate: how well a model of melodies tells them again,
+    told the real events before each and its own. hub: all models side by side. analyze: chords, keys, beats and bars
+    against what people wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
 

@@ -46,7 +46,7 @@ EXAMPLES = (
     'm4m harmonize --chords "G | . | . | D7 G" --seed 7 melody.mid -o out.mid',
     "m4m harmonize melodies/*.mid --out-dir harmonized",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Melody = Annotated[
     str | None,

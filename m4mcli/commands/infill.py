@@ -40,7 +40,7 @@ EXAMPLES = (
     "m4m infill --bars 9-12 song.mid > other.mid",
     "m4m infill --bars 5-6,13-14 --tracks Piano,drums --seed 3 song.mid -o other.mid",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Bars = Annotated[
     str, typer.Option("--bars", metavar="LIST", show_default=False, help="The bars to make new: 9, 9-12 or 9-12,17.")

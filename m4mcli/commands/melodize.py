@@ -47,7 +47,7 @@ EXAMPLES = (
     "m4m melodize --range C4-A5 --program violin --seed 3 song.mid -o out.mid",
     "m4m analyze song.mid | m4m melodize -o over-the-same-chords.mid",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 ChordsTrack = Annotated[
     str | None,

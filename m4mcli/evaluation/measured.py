@@ -90,6 +90,14 @@ def _hub(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) ->
     yield from hub_tables(Path(folder) if folder else None, model[0], sources=what["sources"], asked=asked)
 
 
+def _interpolate(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.interpolate import interpolate_tables
+
+    space = None if model is None else named(measured.answers)(model[0], **model[1])
+    about = {name: what[name] for name in ("sources", "split", "songs", "seed", "name")}
+    yield from interpolate_tables(Path(folder), space, **about)
+
+
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.analyze import all_tables
 
@@ -131,6 +139,14 @@ TASKS = {
         adapted=False,
         placed=False,
         tuned=False,
+    ),
+    "interpolate": Measured(
+        "m4mcli.evaluation.interpolate:FIGURES",
+        "m4mcli.evaluation.interpolate:open_space",
+        _interpolate,
+        prompted=False,
+        strict=False,
+        adapted=False,
     ),
     "analyze": Measured(
         "m4mcli.evaluation.analyze:FIGURES",

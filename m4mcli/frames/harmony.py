@@ -7,7 +7,7 @@ Each feature is a vector over the 12 pitch classes; transposing the music rotate
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.frames.frames import sounding
+from m4mcli.frames.frames import DRUMS, sounding
 
 REFERENCE_FEATURES = 9
 HISTORY_FEATURES = 3
@@ -21,12 +21,13 @@ PAST = 64
 
 def chroma(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sounding pitch classes and the lowest of them: two (length, 12) arrays of 0 and 1."""
+    classes, lowest = np.zeros((length, 12), np.float32), np.zeros((length, 12), np.float32)
+    if not (notes["instrument"] != DRUMS).any():
+        return classes, lowest
     roll = sounding(notes, length)
     octaves = np.zeros((length, 132), bool)
     octaves[:, :128] = roll
-    classes = np.zeros((length, 12), np.float32)
     classes[np.nonzero(octaves.reshape(length, 11, 12).any(axis=1))] = 1
-    lowest = np.zeros((length, 12), np.float32)
     some = roll.any(axis=1)
     lowest[np.flatnonzero(some), roll[some].argmax(axis=1) % 12] = 1
     return classes, lowest

@@ -56,10 +56,11 @@ def available() -> dict[str, Path]:
     return found
 
 
-def find_model(name: str | None, task: str) -> ModelFolder:
+def find_model(name: str | None, task: str, *others: str) -> ModelFolder:
     """A model by folder path or name; without one the first that is found for the task.
 
-    Raises M4mError where none is found, or where the named one neither was made for the task nor has an adapter for it.
+    Raises M4mError where none is found, or where the named one neither was made for the task (or one of the others) nor
+    has an adapter for it.
     """
     models = available()
     if name is not None:
@@ -67,7 +68,7 @@ def find_model(name: str | None, task: str) -> ModelFolder:
         if path is None:
             raise M4mError(f"no model {name!r}", f"known: {', '.join(models) or 'none'}, or a folder")
         model = read_model(path)
-        if task not in model.tasks:
+        if not {task, *others} & {*model.tasks}:
             made_for = f"a model for {', '.join(model.tasks) or 'no task'}, not for {task}"
             raise M4mError(f"{name}: {made_for}", f"models for {task}: {', '.join(_fitting(models, task)) or 'none'}")
         return model

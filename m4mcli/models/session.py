@@ -4,7 +4,8 @@ import contextlib
 import ctypes
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -150,6 +151,7 @@ class OnnxNetwork:
         if adapter is not None:
             path = model.path / told["file"] if isinstance(adapter, str) else adapter
             self._adapter = read_adapter(path, wanted)
+        self._keeps_on = "cuda" if self.provider == "CUDAExecutionProvider" else ""
 
     @property
     def shape(self) -> Shape:
@@ -170,12 +172,22 @@ class OnnxNetwork:
     def frame_step(
         self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
     ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
+        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values.
+
+        On a GPU these stay there: OrtValues, which are given back as they are.
+        """
         feeds = dict(vars(inputs)) | {f"past_{i}": p for i, p in enumerate(past)} | self._adapter
         if self._memory and not memory:
             memory = tuple(self._nothing(sizes, len(inputs.kind)) for sizes in self._memory.values())
         feeds |= {f"memory_{i}": m for i, m in enumerate(memory)}
-        hidden, circles, *present = self._sessions["frame_step"].run(None, feeds)
+        session = self._sessions["frame_step"]
+        if self._keeps_on:
+            from m4mcli.models.binding import run_bound
+
+            names = tuple(f"present_{i}" for i in range(len(past)))
+            (hidden, circles), kept_there = run_bound(session, feeds, ("hidden", "circles"), names, self._keeps_on)
+            return hidden, circles, tuple(kept_there)
+        hidden, circles, *present = session.run(None, feeds)
         return hidden, circles, tuple(present)
 
     @staticmethod
@@ -199,6 +211,19 @@ class OnnxNetwork:
         return first, tone, octave, duration
 
 
+_kept: ContextVar[dict[Any, "OnnxNetwork"] | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def kept(networks: dict[Any, "OnnxNetwork"]) -> Iterator[None]:
+    """Inside it a network that was opened before is the one of `networks`, where those are put that are opened."""
+    before = _kept.set(networks)
+    try:
+        yield
+    finally:
+        _kept.reset(before)
+
+
 def open_network(
     model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1, style: str | None = None
 ) -> OnnxNetwork:
@@ -207,5 +232,11 @@ def open_network(
     `style` is the file of a style adapter to put on. Raises M4mError where that is not for this task and model.
     """
     adapter = task if task in model.facts.get("adapters", {}) else None
+    networks, which = _kept.get(), (str(model.path.resolve()), adapter, device, threads, style)
+    if networks is not None and which in networks:
+        return networks[which]
     weights = None if style is None else styled(read_style(Path(style)), model, task)
-    return OnnxNetwork(model, device, threads, adapter, weights)
+    network = OnnxNetwork(model, device, threads, adapter, weights)
+    if networks is not None:
+        networks[which] = network
+    return network

@@ -13,6 +13,22 @@ THROUGH = 4.0
 """What makes up for an input gate and an output gate that are half open."""
 
 
+def gated(sums: Tensor, carried: Tensor) -> tuple[Tensor, Tensor]:
+    """Output and cell (..., width) of an LSTM's layer from the sums of its four gates (..., 4 * width)."""
+    take, forget, new, give = sums.chunk(4, dim=-1)
+    carried = forget.sigmoid() * carried + take.sigmoid() * new.tanh()
+    return give.sigmoid() * carried.tanh(), carried
+
+
+def cell(lstm: nn.LSTM, name: str, x: Tensor, output: Tensor, carried: Tensor) -> tuple[Tensor, Tensor]:
+    """Output and cell of one layer of an LSTM (`l0`, `l0_reverse`) after one more input; all (..., width).
+
+    Written out, so that the products are those of plain matrices and can be exported in 8 bits.
+    """
+    w, u, a, b = (getattr(lstm, f"{part}_{name}") for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    return gated(F.linear(x, w) + F.linear(output, u) + (a + b), carried)
+
+
 class Recurrent(TokenNetwork):
     """Rows in, logits of the next row out; what is carried are each layer's two states."""
 
@@ -59,18 +75,12 @@ class Recurrent(TokenNetwork):
         return self.told(hidden)  # type: ignore[no-any-return]
 
     def step(self, rows: Tensor, length: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """One row behind those of the state: `past` are outputs and cells (batch, layers, width).
-
-        Written out, so that the products are those of plain matrices and can be exported in 8 bits.
-        """
+        """One row behind those of the state: `past` are outputs and cells (batch, layers, width)."""
         x = self._one_hot(rows)
         outputs, cells = [], []
         for layer in range(self.config.layers):
-            w, u, a, b = (getattr(self.lstm, f"{n}_l{layer}") for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-            before = past[0][:, layer : layer + 1]
-            take, forget, new, give = (F.linear(x, w) + F.linear(before, u) + (a + b)).chunk(4, dim=-1)
-            cell = forget.sigmoid() * past[1][:, layer : layer + 1] + take.sigmoid() * new.tanh()
-            x = give.sigmoid() * cell.tanh()
+            before = [array[:, layer : layer + 1] for array in past]
+            x, carried = cell(self.lstm, f"l{layer}", x, *before)
             outputs.append(x)
-            cells.append(cell)
+            cells.append(carried)
         return x, [torch.cat(outputs, dim=1), torch.cat(cells, dim=1)]

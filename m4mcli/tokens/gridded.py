@@ -105,7 +105,10 @@ def gridded(score: Score, settings: Settings, *, binned: bool = True) -> Gridded
         # These alone are cut off, not rounded, in MidiTok.
         signatures = [(int(tick * scale), n, d) for tick, n, d in signatures]
     signatures = _on_bars(signatures, tpq, settings) if settings.use_time_signatures else signatures
-    grid = _Grid(settings, tpq, scale, sections(signatures, tpq), len({d for _, _, d in signatures}) > 1, binned)
+    found = sections(signatures, tpq)
+    # One beat longer than its positions: a finer signature was replaced in its own bar, and left its ticks behind.
+    uneven = len(found.beats) > 1 or int(found.beats[0]) > settings.per_beat
+    grid = _Grid(settings, tpq, scale, found, uneven, binned)
     parts, dropped = grid.parts(score)
     return Gridded(tpq, tuple(signatures), grid.tempos(score), grid.keys(score), tuple(parts), dropped)
 
@@ -114,9 +117,8 @@ def _known_signatures(score: Score, settings: Settings) -> list[tuple[int, int, 
     if not settings.use_time_signatures:
         return [(0, *COMMON)]
     known = set(settings.time_signatures)
-    found = [
-        (s.tick, s.numerator, s.denominator) for s in score.time_signatures if (s.numerator, s.denominator) in known
-    ]
+    every = [(s.tick, s.numerator, s.denominator) for s in score.time_signatures]
+    found = [row for row in every if row[1:] in known]
     return found if found and found[0][0] == 0 else [(0, *COMMON), *found]
 
 
@@ -144,7 +146,7 @@ def _on_bars(found: list[tuple[int, int, int]], tpq: int, settings: Settings) ->
 
 @dataclass(frozen=True)
 class _Grid:
-    """How times go to the grid: `uneven` where sections have positions of different lengths."""
+    """How times go to the grid: `uneven` where positions are not all of one tick."""
 
     settings: Settings
     tpq: int
@@ -158,7 +160,7 @@ class _Grid:
         return np.asarray(np.floor(ticks * self.scale + 0.5), np.int64)
 
     def placed(self, ticks: Times) -> Times:
-        """Ticks on the positions of their section, where sections differ."""
+        """Ticks on the positions of their section, where a position is more than one of them."""
         if not self.uneven or not len(ticks):
             return ticks
         # A position is as many ticks as the section's denominator leaves it, at least one.

@@ -15,7 +15,7 @@ from torch import Tensor
 from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.pack import Pack
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.networks.config import FoundationConfig
+from m4mcli.networks.config import FoundationConfig, LatentConfig
 from m4mcli.training.checkpoint import Checkpoint, load_checkpoint, optimizer_moments, restore_moments, save_checkpoint
 from m4mcli.training.feed import default_workers, feed
 from m4mcli.training.lesson import Lesson, Pupil
@@ -141,10 +141,15 @@ def lesson_of(recipe: Recipe, music: Pack | Path) -> Lesson:
         from m4mcli.training.frame_lesson import FrameLesson
 
         return FrameLesson(recipe, Pack(music) if isinstance(music, Path) else music)
+    sources = [source for mix in recipe.data.mix for source in mix.sources]
+    corpus = Corpus(music if isinstance(music, Path) else music.folder, sources)
+    if isinstance(recipe.network, LatentConfig):
+        from m4mcli.training.latent_lesson import LatentLesson
+
+        return LatentLesson(recipe, corpus)
     from m4mcli.training.token_lesson import TokenLesson
 
-    sources = [source for mix in recipe.data.mix for source in mix.sources]
-    return TokenLesson(recipe, Corpus(music if isinstance(music, Path) else music.folder, sources))
+    return TokenLesson(recipe, corpus)
 
 
 def begin(recipe: Recipe, lesson: Lesson, folder: Path, *, resume: bool, device: str) -> Run:

@@ -139,7 +139,7 @@ def write_style(path: Path, arrays: dict[str, NDArray[Any]], adapters: dict[str,
     beside = path.with_name(f".{path.name}.part")
     try:
         with beside.open("wb") as file:
-            np.savez_compressed(file, about=np.frombuffer(about, np.uint8), **arrays)
+            np.savez_compressed(file, about=np.frombuffer(about, np.uint8), **arrays)  # type: ignore[arg-type]
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.build import token_network
-from m4mcli.networks.config import FoundationConfig, TokenConfig
+from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig
 from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.transposition import transposed
 from m4mcli.tokens.coder import Coder
@@ -70,7 +70,7 @@ class TokenLesson(Lesson):
     unit = "rows"
 
     def __init__(self, recipe: Recipe, corpus: Corpus) -> None:
-        assert not isinstance(recipe.network, FoundationConfig)
+        assert isinstance(recipe.network, DecoderConfig | RecurrentConfig)
         self.recipe, self.corpus = recipe, corpus
         self.config: TokenConfig = recipe.network
         plan = recipe.tokens
