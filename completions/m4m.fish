@@ -358,6 +358,7 @@ complete -c m4m -n '__fish_seen_subcommand_from adapt' -l model -x -a '(__fish_c
 complete -c m4m -n '__fish_seen_subcommand_from adapt' -l against -x -a '(__fish_complete_directories)' -d 'Other music, to see what is forgotten; else three tunes that ship.'
 complete -c m4m -n '__fish_seen_subcommand_from adapt' -l rank -x -d 'Size of the changes. [default: 16; 1<=x<=64]'
 complete -c m4m -n '__fish_seen_subcommand_from adapt' -l rate -x -d 'How fast it learns. [default: 0.004; x>=0]'
+complete -c m4m -n '__fish_seen_subcommand_from adapt' -l remember -x -d 'Pieces of its own that it is not to unlearn; 0: none. [default: 16; x>=0]'
 complete -c m4m -n '__fish_seen_subcommand_from adapt' -l steps -x -d 'Steps at most; it ends when nothing is gained. [default: 400; x>=1]'
 complete -c m4m -n '__fish_seen_subcommand_from adapt' -l max-minutes -x -d 'End after so many minutes a task. [x>=0]'
 complete -c m4m -n '__fish_seen_subcommand_from adapt' -l seed -x -d 'Same seed, same notes; \'random\' draws one and prints it. [env var: M4M_SEED; default: 0]'
