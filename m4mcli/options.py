@@ -85,6 +85,10 @@ Model = Annotated[
         "--model", metavar="NAME|DIR", show_default=False, help="A shipped model's name, or a model's folder."
     ),
 ]
+StyleFile = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="FILE", show_default=False, help="A style to write in, of m4m adapt."),
+]
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
 
@@ -118,10 +122,29 @@ TopP = Annotated[
     ),
 ]
 TopK = Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Choose among the K likeliest; 0: all.")]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        metavar="NAME=X",
+        show_default=False,
+        help="X times more of density, pitch, range or syncopation; less below 0; repeatable.",
+    ),
+]
 BestOf = Annotated[
     int | None,
     typer.Option("--best-of", min=1, metavar="N", show_default=False, help="Samples from which one is chosen."),
 ]
+
+
+def require_one_place(out_dir: str | None, output: str) -> None:
+    """Raise M4mError where --out-dir and -o are both given, or --out-dir is no folder."""
+    from pathlib import Path
+
+    if out_dir is not None and output != "-":
+        raise M4mError("--out-dir and -o exclude each other", "give one of them", USAGE)
+    if out_dir is not None and Path(out_dir).exists() and not Path(out_dir).is_dir():
+        raise M4mError(f"{out_dir}: not a folder", "name another")
 
 
 def printable(text: str) -> str:
@@ -220,6 +243,14 @@ class Invocation:
         from m4mcli.score.write import score_to_midi
 
         self.write(score_to_json(score) if self.kind(reading) == "json" else score_to_midi(score))
+
+    def write_made(self, score: "Score") -> None:
+        """Write a score that no file was the beginning of: m4m JSON where that is asked for, else MIDI."""
+        from m4mcli.score.json_form import score_to_json
+        from m4mcli.score.write import score_to_midi
+
+        wanted = self.as_json or SUFFIXES.get(PurePath(self.output).suffix.lower()) == "json"
+        self.write(score_to_json(score) if wanted else score_to_midi(score))
 
     def write_added(self, reading: "Reading", tracks: Sequence["Track"], *, only: bool = False) -> None:
         """Write what was read with `tracks` added: every event of a MIDI input stays as it was.

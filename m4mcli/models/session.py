@@ -4,17 +4,19 @@ import contextlib
 import ctypes
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.models.registry import ModelFolder, verify
+from m4mcli.models.style import read_style, styled
 
 Device = Literal["cpu", "cuda", "auto"]
 ENCODED = ("aligned", "cross")
@@ -49,10 +51,17 @@ def keep_freed_memory() -> None:
         tell(trim_threshold, KEPT)
 
 
-def open_session(path: Path, device: Device, threads: int) -> Any:
-    """An InferenceSession that really runs on the device. Raises M4mError where the file or device is not usable."""
+def open_session(path: Path, device: Device, threads: int, weights: Mapping[str, NDArray[Any]] | None = None) -> Any:
+    """An InferenceSession that really runs on the device. Raises M4mError where the file or device is not usable.
+
+    `weights` take the place of the graph's own tensors of those names.
+    """
     ort = import_runtime()
     options = ort.SessionOptions()
+    # The session reads them where they are, so they have to last as long as it does.
+    kept = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in (weights or {}).items()}
+    for name, value in kept.items():
+        options.add_initializer(name, value)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -72,6 +81,7 @@ def open_session(path: Path, device: Device, threads: int) -> Any:
             session = ort.InferenceSession(str(path), options, providers=providers)
         except Exception as e:
             raise M4mError(f"{path}: not a usable ONNX model: {str(e).splitlines()[0]}") from e
+    session.kept_weights = kept
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise M4mError("--device cuda: no CUDA session could be opened", "install m4m[cuda], or use --device cpu", 1)
     return session
@@ -105,11 +115,17 @@ def read_adapter(path: Path, wanted: dict[str, tuple[int | str, ...]]) -> dict[s
 class OnnxNetwork:
     """A Network (m4mcli.models.network) computed by ONNX Runtime.
 
-    `adapter` names the task whose adapter is put on; without it the folder's own network runs.
+    `adapter` names the task whose adapter is put on; without it the folder's own network runs. `weights` are changed
+    ones by graph, as m4mcli.models.style makes them.
     """
 
     def __init__(
-        self, model: ModelFolder, device: Device = "cpu", threads: int = 1, adapter: str | Path | None = None
+        self,
+        model: ModelFolder,
+        device: Device = "cpu",
+        threads: int = 1,
+        adapter: str | Path | None = None,
+        weights: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     ) -> None:
         verify(model.path)
         n = model.facts["network"]
@@ -120,7 +136,10 @@ class OnnxNetwork:
         form = told.get("alignment", n["alignment"])
         self._shape = Shape(n["width"], n["layers"], n["heads"], n["circle"], form, model.facts["window"])
         names = [*(["encoder"] if form in ENCODED else []), "frame_step", "note_step"]
-        self._sessions = {name: open_session(model.path / f"{name}.onnx", device, threads) for name in names}
+        changed = weights or {}
+        self._sessions = {
+            name: open_session(model.path / f"{name}.onnx", device, threads, changed.get(name)) for name in names
+        }
         free = {i.name: tuple(i.shape) for i in self._sessions["frame_step"].get_inputs()}
         wanted = {name: sizes for name, sizes in free.items() if name.startswith("adapter_")}
         self._memory = {name: sizes for name, sizes in free.items() if name.startswith("memory_")}
@@ -205,12 +224,19 @@ def kept(networks: dict[Any, "OnnxNetwork"]) -> Iterator[None]:
         _kept.reset(before)
 
 
-def open_network(model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """A model's network as it does a task: with the task's adapter where the model has one for it."""
+def open_network(
+    model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1, style: str | None = None
+) -> OnnxNetwork:
+    """A model's network as it does a task: with the task's adapter where the model has one for it.
+
+    `style` is the file of a style adapter to put on. Raises M4mError where that is not for this task and model.
+    """
     adapter = task if task in model.facts.get("adapters", {}) else None
-    networks, which = _kept.get(), (str(model.path.resolve()), adapter, device, threads)
-    if networks is None:
-        return OnnxNetwork(model, device, threads, adapter)
-    if which not in networks:
-        networks[which] = OnnxNetwork(model, device, threads, adapter)
-    return networks[which]
+    networks, which = _kept.get(), (str(model.path.resolve()), adapter, device, threads, style)
+    if networks is not None and which in networks:
+        return networks[which]
+    weights = None if style is None else styled(read_style(Path(style)), model, task)
+    network = OnnxNetwork(model, device, threads, adapter, weights)
+    if networks is not None:
+        networks[which] = network
+    return network
