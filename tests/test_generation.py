@@ -231,3 +231,17 @@ def test_a_piece_keeps_its_notes_and_when_they_end() -> None:
         piece.add(np.array([(start, 0, 60, 10 - 4 * start)], FRAME_NOTE))
     assert piece.notes["frame"].tolist() == [0, 1, 2]
     assert piece.sounds_until == 10
+
+
+def test_the_notes_that_sound_are_found_at_any_frame() -> None:
+    rng, piece = np.random.default_rng(0), Piece(np.random.default_rng(0))
+    assert not piece.begun
+    for frame in range(300):
+        notes = np.zeros(int(rng.integers(0, 3)), FRAME_NOTE)
+        notes["frame"], notes["duration"] = frame, rng.integers(1, 60, len(notes))
+        piece.add(notes)
+        # Back at every hundredth frame, as where a window opens.
+        asked = frame - (128 if frame % 100 == 0 else 36)
+        expected = piece.notes[piece.notes["frame"] + piece.notes["duration"] > asked]
+        assert piece.sounding_from(asked).tolist() == expected.tolist()
+    assert piece.begun

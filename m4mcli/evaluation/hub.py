@@ -20,17 +20,22 @@ from m4mcli.dataset.parts import PARTS
 from m4mcli.dataset.roles import roles
 from m4mcli.errors import M4mError
 from m4mcli.evaluation.foundation import FEWEST_NOTES, Excerpt, excerpt, surprise
+from m4mcli.evaluation.interpolate import Space, open_space
 from m4mcli.evaluation.notes import Figures
 from m4mcli.evaluation.sample import DESCRIBED, LENGTH, Writer, described, open_writer
 from m4mcli.evaluation.table import Row, Table, row_of
 from m4mcli.frames.scored import score_of
 from m4mcli.generation.generate import Request, generate
 from m4mcli.generation.rules import Rules
+from m4mcli.generation.sampling import Sampling
 from m4mcli.generation.token_likelihood import nats_of
 from m4mcli.models.registry import ModelFolder, available, read_model
 from m4mcli.models.session import Device, OnnxNetwork, open_network
 from m4mcli.score.metre import bars
 from m4mcli.score.score import Score
+from m4mcli.tasks.melody_space import TASK as SPACE
+from m4mcli.tasks.melody_space import How, melodies, prior_points
+from m4mcli.tasks.melody_space import score_of as score_of_events
 from m4mcli.tasks.task import TASKS
 from m4mcli.tasks.token_piece import Wish, write_pieces
 
@@ -40,6 +45,8 @@ WRITTEN_FRAMES = 128
 """Of a piece that the foundation writes from nothing."""
 
 MILLION = 1e6
+HEARD = ("trained_frames", "trained_rows", "trained_windows")
+"""What a model has heard, by the unit that it is counted in."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,10 @@ class Asked:
 
 
 def size_of(model: ModelFolder) -> Figures:
-    """Millions of parameters, megabytes of graphs and weights, millions of frames or rows that it was trained on."""
+    """Millions of parameters, megabytes of graphs and weights, millions of units of music that it was trained on."""
     files = [p for p in model.path.iterdir() if p.name.endswith((".onnx", ".data", ".npz"))]
     facts = model.facts
-    heard = facts.get("trained_frames", facts.get("trained_rows"))
+    heard = next((facts[name] for name in HEARD if name in facts), None)
     return {
         "parameters": facts["parameters"] / MILLION if "parameters" in facts else None,
         "megabytes": sum(p.stat().st_size for p in files) / MILLION,
@@ -140,6 +147,8 @@ def _row(model: ModelFolder, pieces: Pieces, asked: Asked) -> Row:
     empty = 0
     if "tokens" in model.facts:
         answers, empty = _of_writer(open_writer(str(model.path), asked.device, asked.threads), pieces, asked)
+    elif model.facts.get("task") == SPACE:
+        answers, empty = _of_space(open_space(str(model.path), asked.device, asked.threads), pieces, asked)
     elif model.facts.get("task") in TASKS:
         network = open_network(model, model.facts["task"], asked.device, asked.threads)
         if model.facts["task"] == UNCONDITIONAL:
@@ -162,6 +171,20 @@ def _of_writer(writer: Writer, pieces: Pieces, asked: Asked) -> tuple[list[list[
             began = time.perf_counter()
             wish = Wish(1, LENGTH, writer.sampling, asked.seed + song * asked.samples + i)
             score = write_pieces(writer.model, writer.coder, wish)[0].score
+            found.append(_described(score, time.perf_counter() - began))
+            empty += not score.note_count
+        answers.append(found)
+    return answers, empty
+
+
+def _of_space(space: Space, pieces: Pieces, asked: Asked) -> tuple[list[list[Figures]], int]:
+    answers, empty = [], 0
+    for song in range(len(pieces) or 1):
+        found: list[Figures] = []
+        for i in range(asked.samples):
+            began = time.perf_counter()
+            how = How(Sampling(), asked.seed + song * asked.samples + i)
+            score = score_of_events(melodies(space.model, prior_points(space.model, 1, how.seed), how), [""])
             found.append(_described(score, time.perf_counter() - began))
             empty += not score.note_count
         answers.append(found)

@@ -48,24 +48,15 @@ class Space:
     part: str
 
 
-def open_space(
-    name: str | None,
-    device: Device = "cpu",
-    threads: int = 1,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    best_of: int | None = None,
-) -> Space:
+def open_space(name: str | None, device: Device = "cpu", threads: int = 1) -> Space:
     """A model of that name or folder, the first that there is unless named. Raises M4mError."""
-    if temperature is not None or top_p is not None or best_of is not None:
-        raise M4mError("interpolate is measured with the likeliest events", "leave options of sampling out")
     found = find_model(name, TASK)
     return Space(OnnxLatentModel(found, device, threads), read_directions(found), found.facts["part"])
 
 
 def interpolate_tables(
     folder: Path,
-    space: Space | None,
+    space: Space,
     *,
     sources: Sequence[str] = (),
     split: str = "valid",
@@ -77,8 +68,6 @@ def interpolate_tables(
 
     Raises M4mError where nothing can be measured.
     """
-    if space is None:
-        raise M4mError("interpolate has no baselines without a model", "leave --baselines out")
     corpus = Corpus(folder, sources)
     known = dict.fromkeys(p.source.partition("/")[0] for p in corpus.places if p.split == split)
     done = 0

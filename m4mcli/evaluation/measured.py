@@ -82,20 +82,21 @@ def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any])
     yield from sample_tables(Path(folder), writer, **about)
 
 
+def _interpolate(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.interpolate import interpolate_tables
+
+    assert model is not None
+    space = named(measured.answers)(model[0], **model[1])
+    about = {name: what[name] for name in ("sources", "split", "songs", "seed", "name")}
+    yield from interpolate_tables(Path(folder), space, **about)
+
+
 def _hub(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.hub import Asked, hub_tables
 
     assert model is not None
     asked = Asked(**{name: what[name] for name in ("split", "songs", "samples", "seed")}, **model[1])
     yield from hub_tables(Path(folder) if folder else None, model[0], sources=what["sources"], asked=asked)
-
-
-def _interpolate(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
-    from m4mcli.evaluation.interpolate import interpolate_tables
-
-    space = None if model is None else named(measured.answers)(model[0], **model[1])
-    about = {name: what[name] for name in ("sources", "split", "songs", "seed", "name")}
-    yield from interpolate_tables(Path(folder), space, **about)
 
 
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
@@ -147,6 +148,7 @@ TASKS = {
         prompted=False,
         strict=False,
         adapted=False,
+        tuned=False,
     ),
     "analyze": Measured(
         "m4mcli.evaluation.analyze:FIGURES",

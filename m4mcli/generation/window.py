@@ -138,7 +138,8 @@ class Window:
         """Pieces before each of the frames first..last: slots (B, F, S, 5), features (B, F, 12, HISTORY_FEATURES)."""
         near = max(0, first - NEAR)
         size = last + 1 - near
-        parts = [part_of(piece.notes, self.start + near, self.start + last) for piece in pieces]
+        begin, end = self.start + near, self.start + last
+        parts = [part_of(piece.sounding_from(begin), begin, end) for piece in pieces]
         # All in one row of frames, so far from each other that no note of one reaches into another.
         apart = size + max((int(p["duration"].max()) for p in parts if len(p)), default=0)
         for b, part in enumerate(parts):

@@ -51,6 +51,12 @@ class Hands:
     cells: Tensor
 
 
+def apart(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer over x (batch, width), each as a row of its own: so its product is exported as one that 8 bits serve."""
+    told: Tensor = layer(x[:, None])[:, 0]
+    return told
+
+
 class Latent(nn.Module):
     """Events in, a belief out; a point in, events out. `vocabulary` events are told apart."""
 
@@ -96,7 +102,7 @@ class Latent(nn.Module):
 
     def believed(self, last: Tensor) -> Belief:
         """The belief from where both directions of the reader end (batch, 2 * width)."""
-        return Belief(self.mean(last), F.softplus(self.deviation(last)) + NARROWEST)
+        return Belief(apart(self.mean, last), F.softplus(apart(self.deviation, last)) + NARROWEST)
 
     def encode(self, events: Tensor) -> Belief:
         """What is believed of events (batch, length)."""
@@ -108,31 +114,32 @@ class Latent(nn.Module):
         c = self.config
         if c.segments == 1:
             return point[:, None]
-        start = self.conduct(point).tanh().view(-1, 2, c.conductor_layers, c.conductor_width)
-        outputs, cells = [list(array.unbind(1)) for array in start.unbind(1)]
+        start = apart(self.conduct, point).tanh().view(-1, 2, c.conductor_layers, c.conductor_width)
+        outputs, cells = [list(array.split(1, dim=1)) for array in start.unbind(1)]
         found = []
         for _ in range(c.segments):
-            x = torch.zeros_like(point[:, :1])
+            x = torch.zeros_like(point[:, None, :1])
             for layer in range(c.conductor_layers):
                 x, cells[layer] = cell(self.conductor, f"l{layer}", x, outputs[layer], cells[layer])
                 outputs[layer] = x
-            found.append(self.guide(x))
+            found.append(self.guide(x)[:, 0])
         return torch.stack(found, dim=1)
 
     def hands(self, guide: Tensor) -> Hands:
         """What the decoder carries where a segment begins; guide (batch, guide)."""
-        start = self.begin(guide).tanh().view(-1, 2, self.config.layers, self.config.width)
+        start = apart(self.begin, guide).tanh().view(-1, 2, self.config.layers, self.config.width)
         return Hands(start[:, 0], start[:, 1])
 
     def step(self, event: Tensor, guide: Tensor, hands: Hands) -> tuple[Tensor, Hands]:
         """Logits (batch, vocabulary) of the event behind `event` (batch,), and what is carried then."""
-        x = torch.cat((self.hot(event), guide), dim=-1)
+        x = torch.cat((self.hot(event), guide), dim=-1)[:, None]
         outputs, cells = [], []
         for layer in range(self.config.layers):
-            x, carried = cell(self.writer, f"l{layer}", x, hands.outputs[:, layer], hands.cells[:, layer])
+            before = [array[:, layer : layer + 1] for array in (hands.outputs, hands.cells)]
+            x, carried = cell(self.writer, f"l{layer}", x, *before)
             outputs.append(x)
             cells.append(carried)
-        return self.told(x), Hands(torch.stack(outputs, dim=1), torch.stack(cells, dim=1))
+        return self.told(x)[:, 0], Hands(torch.cat(outputs, dim=1), torch.cat(cells, dim=1))
 
     def decode(self, point: Tensor, events: Tensor, own: float = 0.0) -> Tensor:
         """Logits (batch, length, vocabulary) of events (batch, length), each told those before it.
@@ -199,10 +206,12 @@ class ReadStep(nn.Module):
         """See the class."""
         given = x if self.layer else self.network.hot(x)
         found = [
-            cell(self.network.reader, f"l{self.layer}{name}", given[:, i], outputs[:, i], cells[:, i])
+            cell(
+                self.network.reader, f"l{self.layer}{name}", *(array[:, i : i + 1] for array in (given, outputs, cells))
+            )
             for i, name in enumerate(("", "_reverse"))
         ]
-        return torch.stack([o for o, _ in found], dim=1), torch.stack([c for _, c in found], dim=1)
+        return torch.cat([o for o, _ in found], dim=1), torch.cat([c for _, c in found], dim=1)
 
 
 class Believe(nn.Module):

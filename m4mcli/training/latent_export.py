@@ -76,7 +76,7 @@ class LatentSubject(Subject):
             "part": recipe["data"]["mix"][0]["make"],
             "network": self.model.config.as_dict(),
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "trained_windows": self.facts.get("windows", 0),
+            "trained_frames": self.facts.get("windows", 0) * self.model.config.events,
         }
 
     def add_files(self, folder: Path) -> None:

@@ -58,7 +58,8 @@ class LatentPlan:
     """What an autoencoder's loss is made of, in the words of MusicVAE (arXiv 1803.05428).
 
     The divergence above `free_bits` costs `beta` times what it is, which it comes near by 1 - `beta_rate` ^ step, where
-    steps are counted after the first `beta_after`: until then points are only told again.
+    steps are counted after the first `beta_after`: until then points are only told again. Of several processes that
+    train, each batch counts as a step.
     `sampling_rate` is the k of the inverse sigmoid k / (k + exp(step / k)): the share of real events that are told
     before the next one; 0: all are real.
     """
