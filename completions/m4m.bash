@@ -13,7 +13,7 @@ _m4m() {
     if [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi
     COMPREPLY=()
     if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
-        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe diff check train sample export-onnx evaluate dataset doctor completions help --help --version"
+        _m4m_words "harmonize melodize drumify accompany continue infill analyze quantize tokenize info roll render play pipe map diff check train adapt sample interpolate export-onnx evaluate dataset doctor completions help --help --version"
         return
     fi
     local command="${COMP_WORDS[1]}"
@@ -39,9 +39,11 @@ _m4m() {
         harmonize:--out-dir) _m4m_folders; return ;;
         harmonize:--chords-out) _m4m_files; return ;;
         harmonize:--model) _m4m_folders; return ;;
+        harmonize:--adapter) _m4m_files; return ;;
         harmonize:--device) _m4m_words "cpu cuda auto"; return ;;
         harmonize:--threads) :; return ;;
         harmonize:-o|harmonize:--output) _m4m_files; return ;;
+        harmonize:--jobs) :; return ;;
         melodize:--chords-track) :; return ;;
         melodize:--chords) :; return ;;
         melodize:--tempo) :; return ;;
@@ -62,9 +64,11 @@ _m4m() {
         melodize:-n|melodize:--count) :; return ;;
         melodize:--out-dir) _m4m_folders; return ;;
         melodize:--model) _m4m_folders; return ;;
+        melodize:--adapter) _m4m_files; return ;;
         melodize:--device) _m4m_words "cpu cuda auto"; return ;;
         melodize:--threads) :; return ;;
         melodize:-o|melodize:--output) _m4m_files; return ;;
+        melodize:--jobs) :; return ;;
         drumify:--kit) :; return ;;
         drumify:--intensity) :; return ;;
         drumify:--from-bar) :; return ;;
@@ -79,9 +83,11 @@ _m4m() {
         drumify:-n|drumify:--count) :; return ;;
         drumify:--out-dir) _m4m_folders; return ;;
         drumify:--model) _m4m_folders; return ;;
+        drumify:--adapter) _m4m_files; return ;;
         drumify:--device) _m4m_words "cpu cuda auto"; return ;;
         drumify:--threads) :; return ;;
         drumify:-o|drumify:--output) _m4m_files; return ;;
+        drumify:--jobs) :; return ;;
         accompany:--instruments) :; return ;;
         accompany:--key) :; return ;;
         accompany:--prompt) _m4m_files; return ;;
@@ -94,9 +100,11 @@ _m4m() {
         accompany:-n|accompany:--count) :; return ;;
         accompany:--out-dir) _m4m_folders; return ;;
         accompany:--model) _m4m_folders; return ;;
+        accompany:--adapter) _m4m_files; return ;;
         accompany:--device) _m4m_words "cpu cuda auto"; return ;;
         accompany:--threads) :; return ;;
         accompany:-o|accompany:--output) _m4m_files; return ;;
+        accompany:--jobs) :; return ;;
         continue:--bars) :; return ;;
         continue:--instruments) :; return ;;
         continue:--seed) :; return ;;
@@ -108,9 +116,11 @@ _m4m() {
         continue:-n|continue:--count) :; return ;;
         continue:--out-dir) _m4m_folders; return ;;
         continue:--model) _m4m_folders; return ;;
+        continue:--adapter) _m4m_files; return ;;
         continue:--device) _m4m_words "cpu cuda auto"; return ;;
         continue:--threads) :; return ;;
         continue:-o|continue:--output) _m4m_files; return ;;
+        continue:--jobs) :; return ;;
         infill:--bars) :; return ;;
         infill:--tracks) :; return ;;
         infill:--seed) :; return ;;
@@ -122,14 +132,17 @@ _m4m() {
         infill:-n|infill:--count) :; return ;;
         infill:--out-dir) _m4m_folders; return ;;
         infill:--model) _m4m_folders; return ;;
+        infill:--adapter) _m4m_files; return ;;
         infill:--device) _m4m_words "cpu cuda auto"; return ;;
         infill:--threads) :; return ;;
         infill:-o|infill:--output) _m4m_files; return ;;
+        infill:--jobs) :; return ;;
         analyze:--only) :; return ;;
         analyze:--lab) _m4m_folders; return ;;
         analyze:--beats) _m4m_words "auto file track"; return ;;
         analyze:--out-dir) _m4m_folders; return ;;
         analyze:-o|analyze:--output) _m4m_files; return ;;
+        analyze:--jobs) :; return ;;
         quantize:--grid) :; return ;;
         quantize:--strength) :; return ;;
         quantize:--swing) :; return ;;
@@ -145,9 +158,9 @@ _m4m() {
         tokenize:--tempos) :; return ;;
         tokenize:--train-bpe) :; return ;;
         tokenize:--bpe) _m4m_files; return ;;
-        tokenize:--workers) :; return ;;
+        tokenize:--jobs|tokenize:--workers) :; return ;;
         tokenize:-o|tokenize:--output) _m4m_files; return ;;
-        info:--workers) :; return ;;
+        info:--jobs|info:--workers) :; return ;;
         roll:--bars) :; return ;;
         roll:--new) :; return ;;
         roll:--width) :; return ;;
@@ -164,6 +177,12 @@ _m4m() {
         play:--soundfont) _m4m_files; return ;;
         play:--bars) :; return ;;
         pipe:-o|pipe:--output) _m4m_files; return ;;
+        map:--out) _m4m_folders; return ;;
+        map:--engine) _m4m_words "local ray"; return ;;
+        map:--address) :; return ;;
+        map:--jobs) :; return ;;
+        map:--retries) :; return ;;
+        map:--suffix) :; return ;;
         diff:--tolerance) :; return ;;
         diff:-o|diff:--output) _m4m_files; return ;;
         check:--piece) :; return ;;
@@ -175,6 +194,17 @@ _m4m() {
         train:--max-minutes) :; return ;;
         train:--device) _m4m_words "cpu cuda"; return ;;
         train:--workers) :; return ;;
+        adapt:-o|adapt:--output) _m4m_files; return ;;
+        adapt:--task) :; return ;;
+        adapt:--model) _m4m_folders; return ;;
+        adapt:--against) _m4m_folders; return ;;
+        adapt:--rank) :; return ;;
+        adapt:--rate) :; return ;;
+        adapt:--remember) :; return ;;
+        adapt:--steps) :; return ;;
+        adapt:--max-minutes) :; return ;;
+        adapt:--seed) :; return ;;
+        adapt:--threads) :; return ;;
         sample:-n|sample:--count) :; return ;;
         sample:--out-dir) _m4m_folders; return ;;
         sample:--prompt) _m4m_files; return ;;
@@ -183,6 +213,7 @@ _m4m() {
         sample:--metre) :; return ;;
         sample:--key) :; return ;;
         sample:--instruments) :; return ;;
+        sample:--attribute) :; return ;;
         sample:--seed) :; return ;;
         sample:--temperature) :; return ;;
         sample:--top-p) :; return ;;
@@ -191,6 +222,16 @@ _m4m() {
         sample:--device) _m4m_words "cpu cuda auto"; return ;;
         sample:--threads) :; return ;;
         sample:-o|sample:--output) _m4m_files; return ;;
+        interpolate:--steps) :; return ;;
+        interpolate:--out-dir) _m4m_folders; return ;;
+        interpolate:--attribute) :; return ;;
+        interpolate:--model) _m4m_folders; return ;;
+        interpolate:--seed) :; return ;;
+        interpolate:--temperature) :; return ;;
+        interpolate:--top-p) :; return ;;
+        interpolate:--device) _m4m_words "cpu cuda auto"; return ;;
+        interpolate:--threads) :; return ;;
+        interpolate:-o|interpolate:--output) _m4m_files; return ;;
         export-onnx:-o|export-onnx:--output) _m4m_folders; return ;;
         export-onnx:--pack) _m4m_folders; return ;;
         export-onnx:--card) _m4m_files; return ;;
@@ -209,20 +250,21 @@ _m4m() {
         evaluate:--metrics) :; return ;;
         evaluate:--seed) :; return ;;
         evaluate:--model) _m4m_folders; return ;;
+        evaluate:--adapter) _m4m_files; return ;;
         evaluate:--temperature) :; return ;;
         evaluate:--top-p) :; return ;;
         evaluate:--best-of) :; return ;;
         evaluate:--strictness) :; return ;;
         evaluate:--device) _m4m_words "cpu cuda auto"; return ;;
         evaluate:--threads) :; return ;;
-        evaluate:--workers) :; return ;;
+        evaluate:--jobs|evaluate:--workers) :; return ;;
         evaluate:-o|evaluate:--output) _m4m_files; return ;;
         dataset-build:--out) _m4m_folders; return ;;
         dataset-build:--glob) :; return ;;
         dataset-build:--name) :; return ;;
         dataset-build:--layout) :; return ;;
         dataset-build:--splits) :; return ;;
-        dataset-build:--workers) :; return ;;
+        dataset-build:--jobs|dataset-build:--workers) :; return ;;
         dataset-build:--timeout) :; return ;;
         dataset-filter:--out) _m4m_folders; return ;;
         dataset-filter:--bars) :; return ;;
@@ -246,27 +288,30 @@ _m4m() {
         completions:-o|completions:--output) _m4m_files; return ;;
     esac
     case "$command" in
-        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        drumify) words="--kit --intensity --from-bar --to-bar --fills --no-fills --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --device --threads -o --output --json --jsonl --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --device --threads -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        harmonize) words="--melody --chords --key --per-bar --prompt --program --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --chords-out --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        melodize) words="--chords-track --chords --tempo --time --key --bars --range --density --program --prompt --seed --temperature --top-p --top-k --best-of --choose --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        drumify) words="--kit --intensity --from-bar --to-bar --fills --no-fills --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --adapter --device --threads -o --output --json --jsonl --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        info) words="--json --jsonl --workers --no-progress -q --quiet -h --help" ;;
+        tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --jobs --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        info) words="--json --jsonl --jobs --workers --no-progress -q --quiet -h --help" ;;
         roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars --no-progress -q --quiet -v --verbose -h --help" ;;
         pipe) words="-o --output -h --help" ;;
+        map) words="--out --engine --address --jobs --retries --suffix --resume --no-progress -q --quiet -v --verbose -h --help" ;;
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
-        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        adapt) words="-o --output --task --model --against --rank --rate --remember --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
+        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --attribute --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        interpolate) words="--steps --out-dir --attribute --model --seed --temperature --top-p --device --threads -o --output --json -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
-        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --baselines --temperature --top-p --best-of --strictness --device --threads --workers --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
-        dataset-build) words="--out --glob --name --layout --splits --workers --timeout --json --no-progress -q --quiet -h --help" ;;
+        evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --adapter --baselines --temperature --top-p --best-of --strictness --device --threads --jobs --workers --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
+        dataset-build) words="--out --glob --name --layout --splits --jobs --workers --timeout --json --no-progress -q --quiet -h --help" ;;
         dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json -q --quiet -h --help" ;;
         dataset-stats) words="--source --split --plot --json -h --help" ;;
         dataset-make) words="--out --count --bars --seed -h --help" ;;
@@ -289,10 +334,13 @@ _m4m() {
         render) _m4m_music ;;
         play) _m4m_music ;;
         pipe) _m4m_music ;;
+        map) _m4m_files ;;
         diff) _m4m_music ;;
         check) _m4m_music ;;
         train) _m4m_files ;;
+        adapt) : ;;
         sample) : ;;
+        interpolate) _m4m_music ;;
         export-onnx) : ;;
         evaluate) _m4m_music ;;
         dataset-build) _m4m_folders ;;

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from m4mcli.each import for_each
 from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import Invocation
 
@@ -58,7 +59,11 @@ class Batch:
 
         Raises M4mError where a single piece fails, and typer.Exit (status 1) where one of several did.
         """
-        if for_each(self.run, self.files, lambda run, progress: self._write(run, versions, progress), label):
+
+        def work(run: Invocation, progress: "Progress | None") -> None:
+            self._write(run, versions, progress)
+
+        if for_each(self.run, self.files, work, label, self.out_dir).failed:
             raise typer.Exit(FAILED)
 
     def _write(self, run: Invocation, versions: Versions, progress: "Progress | None") -> None:
@@ -86,32 +91,6 @@ def check_folder(folder: str, files: Sequence[str]) -> None:
     for name, times in Counter(map(stem, files)).items():
         if times > 1:
             raise M4mError(f"{times} files are called {name}", "their results would have one name", USAGE)
-
-
-def for_each(
-    run: Invocation, files: Sequence[str], work: Callable[[Invocation, "Progress | None"], None], label: str
-) -> bool:
-    """Work on each of the files (none: standard input); True if one of several failed, which is told.
-
-    Raises M4mError where a single one fails.
-    """
-    from m4mcli.progress import shown
-
-    names: list[str | None] = [*files] if files else [None]
-    failed = False
-    with shown(label if len(names) == 1 else "files", run.quiet) as progress:
-        for done, name in enumerate(names):
-            one = replace(run, file=name, about=name or "" if len(names) > 1 else "")
-            try:
-                work(one, progress if len(names) == 1 else None)
-            except (M4mError, OSError) as error:
-                if len(names) == 1:
-                    raise
-                one.complain(error)
-                failed = True
-            if progress is not None and len(names) > 1:
-                progress(done + 1, len(names))
-    return failed
 
 
 def stem(file: str | None) -> str:

@@ -37,10 +37,13 @@ COMMANDS = {
     "render": Entry("m4mcli.commands.render:render", "Turn a piece into sound, a WAV file."),
     "play": Entry("m4mcli.commands.play:play", "Play a piece through the speakers or to a MIDI port."),
     "pipe": Entry("m4mcli.commands.pipe:pipe", "Run a chain of commands in one process."),
+    "map": Entry("m4mcli.commands.map:map_", "Run a command on every file of a corpus."),
     "diff": Entry("m4mcli.commands.diff:diff", "Say where two pieces differ as music."),
     "check": Entry("m4mcli.commands.check:check", "Say what is odd about a file, and mend it."),
     "train": Entry("m4mcli.commands.train:train", "Train a model from a recipe."),
-    "sample": Entry("m4mcli.commands.sample:sample", "Write new music with a model over tokens."),
+    "adapt": Entry("m4mcli.commands.adapt:adapt", "Make a model write in the manner of one's own files."),
+    "sample": Entry("m4mcli.commands.sample:sample", "Write new music with a model over tokens, or of melodies."),
+    "interpolate": Entry("m4mcli.commands.interpolate:interpolate", "Write the melodies between two melodies."),
     "export-onnx": Entry("m4mcli.commands.export_onnx:export_onnx", "Turn a checkpoint into ONNX graphs."),
     "evaluate": Entry("m4mcli.commands.evaluate:evaluate", "Measure music, or a model on unseen pieces."),
     "dataset": Entry("m4mcli.commands.dataset:dataset", "Pack, filter, count and make corpora.", DATASET),
@@ -57,6 +60,10 @@ NEEDS = {
     "PIL": "picture",
     "rtmidi": "play",
     "tokenizers": "bpe",
+    "ray": "cluster",
+    "fsspec": "cluster",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
 }
 """Optional packages and the extra of `m4m[...]` that brings them."""
 

@@ -9,7 +9,7 @@ import difflib
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,15 @@ from m4mcli.progress import hidden
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Do not show how far it is.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, metavar="N", show_default=False, help="Processes; one a processor unless given."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Leave out files whose results are in --out-dir as this command made them.")
+]
+NO_DIFFERENCE = ("--quiet", "--verbose", "--force", "--threads", "--out-dir")
+"""Options that make no difference to what is written."""
 Completes = Literal["music", "files", "folders", "nothing"]
 
 
@@ -78,7 +87,7 @@ def load(name: str, entry: Entry) -> Any:
     """The command `name`, ready to run: imports its module, and no other command's.
 
     The function's docstring is the help; the module's `EXAMPLES`, command lines, are listed below it. Where the module
-    says `SHOWS_PROGRESS`, the command takes --no-progress.
+    says `SHOWS_PROGRESS`, the command takes --no-progress; where it says `SHARES_FILES`, --jobs and --resume.
     """
     module_name, _, function_name = entry.target.partition(":")
     module = importlib.import_module(module_name)
@@ -88,6 +97,8 @@ def load(name: str, entry: Entry) -> Any:
     text = (inspect.getdoc(function) or "") + examples
     if getattr(module, "SHOWS_PROGRESS", False):
         function = _with_no_progress(function)
+    if getattr(module, "SHARES_FILES", False):
+        function = _with_sharing(name, function)
     plain: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
     if entry.parts:
         one = typer.Typer(cls=lazy_group(entry.parts), help=text, context_settings=SETTINGS, **plain)
@@ -108,13 +119,63 @@ def _with_no_progress(function: Callable[..., Any]) -> Callable[..., Any]:
         with hidden() if no_progress else contextlib.nullcontext():
             return function(**given)
 
+    return _taking(command, function, no_progress=(NoProgress, False))
+
+
+def _with_sharing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with the options --jobs and --resume before its -q."""
+
+    @functools.wraps(function)
+    def command(*, context: typer.Context, jobs: int | None, resume: bool, **given: Any) -> Any:
+        if resume or len(given.get("files") or ()) > 1:
+            from m4mcli.each import Sharing, shared
+            from m4mcli.manifest import command_key
+
+            if given.get("seed") == "random":
+                from m4mcli.options import Invocation
+
+                # Drawn here, once: every process is to go by the same.
+                given["seed"] = context.params["seed"] = str(Invocation(name).seed("random"))
+            options = command_line(context, leave_out=("jobs", "resume", "no_progress", "files"))
+            said = [word for word in options if word.partition("=")[0] not in NO_DIFFERENCE]
+            if jobs is None and given.get("device", "cpu") != "cpu":
+                jobs = 1
+            arguments = (name, *options, "--", *given["files"])
+            with shared(Sharing(jobs, resume, arguments, command_key([name, *said]))):
+                return function(**given)
+        return function(**given)
+
+    added = {"context": (typer.Context, inspect.Parameter.empty), "jobs": (Jobs, None), "resume": (Resume, False)}
+    return _taking(command, function, **added)
+
+
+def _taking(command: Callable[..., Any], function: Callable[..., Any], **added: tuple[Any, Any]) -> Callable[..., Any]:
+    """`command` with the signature of the function that it calls and these parameters (type, default) before -q."""
     whole = inspect.signature(function, eval_str=True)
-    added = inspect.Parameter("no_progress", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=NoProgress)
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in whole.parameters.values()]
     place = next((i for i, p in enumerate(parameters) if p.name == "quiet"), len(parameters))
-    parameters.insert(place, added)
+    parameters[place:place] = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in added.items()
+    ]
     vars(command)["__signature__"] = whole.replace(parameters=parameters)
     return command
+
+
+def command_line(context: typer.Context, leave_out: Collection[str] = ()) -> list[str]:
+    """The options of a command line that were given, as words, each as the shortest of its spellings that is long."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        name, value = str(parameter.name), context.params.get(str(parameter.name))
+        source = context.get_parameter_source(name)
+        given = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+        if name in leave_out or parameter.param_type_name == "argument" or not given or value is None:
+            continue
+        if isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[-1])
+        else:
+            words.append(f"{parameter.opts[-1]}={value}")
+    return words
 
 
 class LazyGroup(TyperGroup):

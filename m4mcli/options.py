@@ -7,7 +7,7 @@ writes, warns and reports through it.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -85,6 +85,10 @@ Model = Annotated[
         "--model", metavar="NAME|DIR", show_default=False, help="A shipped model's name, or a model's folder."
     ),
 ]
+StyleFile = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="FILE", show_default=False, help="A style to write in, of m4m adapt."),
+]
 DeviceName = Annotated[Device, typer.Option("--device", help="Where the model runs; auto takes a GPU if there is one.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, metavar="N", help="Processor threads for the model.")]
 
@@ -118,10 +122,29 @@ TopP = Annotated[
     ),
 ]
 TopK = Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Choose among the K likeliest; 0: all.")]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        metavar="NAME=X",
+        show_default=False,
+        help="X times more of density, pitch, range or syncopation; less below 0; repeatable.",
+    ),
+]
 BestOf = Annotated[
     int | None,
     typer.Option("--best-of", min=1, metavar="N", show_default=False, help="Samples from which one is chosen."),
 ]
+
+
+def require_one_place(out_dir: str | None, output: str) -> None:
+    """Raise M4mError where --out-dir and -o are both given, or --out-dir is no folder."""
+    from pathlib import Path
+
+    if out_dir is not None and output != "-":
+        raise M4mError("--out-dir and -o exclude each other", "give one of them", USAGE)
+    if out_dir is not None and Path(out_dir).exists() and not Path(out_dir).is_dir():
+        raise M4mError(f"{out_dir}: not a folder", "name another")
 
 
 def printable(text: str) -> str:
@@ -147,7 +170,7 @@ class Invocation:
 
     `command` is the name that messages begin with; `file` and `output` are paths or `-` (`file` is None when no
     operand was given); `as_json` and `as_midi` overrule the kind of the output; `force` allows MIDI on a terminal;
-    `about` is the file that messages name, where there are several.
+    `about` is the file that messages name, where there are several; `written` lists the files that were written.
     """
 
     command: str
@@ -159,6 +182,7 @@ class Invocation:
     quiet: bool = False
     verbose: bool = False
     about: str = ""
+    written: list[str] = field(default_factory=list, compare=False)
 
     def warn(self, message: str) -> None:
         """Print `m4m CMD: warning: message` on standard error, unless the run is quiet."""
@@ -220,6 +244,14 @@ class Invocation:
 
         self.write(score_to_json(score) if self.kind(reading) == "json" else score_to_midi(score))
 
+    def write_made(self, score: "Score") -> None:
+        """Write a score that no file was the beginning of: m4m JSON where that is asked for, else MIDI."""
+        from m4mcli.score.json_form import score_to_json
+        from m4mcli.score.write import score_to_midi
+
+        wanted = self.as_json or SUFFIXES.get(PurePath(self.output).suffix.lower()) == "json"
+        self.write(score_to_json(score) if wanted else score_to_midi(score))
+
     def write_added(self, reading: "Reading", tracks: Sequence["Track"], *, only: bool = False) -> None:
         """Write what was read with `tracks` added: every event of a MIDI input stays as it was.
 
@@ -241,6 +273,8 @@ class Invocation:
         from m4mcli.score.write import write_output
 
         write_output(data, None if self.output == "-" else self.output, force=self.force)
+        if self.output != "-":
+            self.written.append(self.output)
 
     def complain(self, error: Exception) -> None:
         """Print one failure of several, when the run goes on after it."""

@@ -14,12 +14,12 @@ from typing import TypeVar
 from m4mcli.errors import M4mError
 
 CHUNK = 16
-"""Items that a process takes at a time."""
+"""Quick items that a process takes at a time."""
 
-HINT = "out of memory? try fewer --workers"
+HINT = "out of memory? try fewer --jobs"
 
 FEW = 2 * CHUNK
-"""Items for which no process is started: they would be done before it is ready."""
+"""Quick items for which no process is started: they would be done before it is ready."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,19 +35,24 @@ def in_order(
     items: Iterable[Item],
     workers: int,
     killed: Callable[[Item], Result] | None = None,
+    chunk: int = CHUNK,
 ) -> Iterator[Result]:
     """The function of each item, in order; `function` and what it takes and gives must be picklable.
+
+    A process takes `chunk` items at a time. For few items that are quick, more than one of which it takes, none is
+    started: they would be done before it is ready.
 
     An item on which a process is killed twice, the second time alone, has the result that `killed` gives. Raises
     M4mError where there is no such function, and where the items around it fare no better: then it is the machine.
     """
     source = iter(items)
-    head = list(islice(source, FEW + 1))
+    few = FEW if chunk > 1 else 1
+    head = list(islice(source, few + 1))
     rest = chain(head, source)
-    if workers == 1 or len(head) <= FEW:
+    if workers == 1 or len(head) <= few:
         yield from map(function, rest)
         return
-    chunks = iter(lambda: list(islice(rest, CHUNK)), [])
+    chunks = iter(lambda: list(islice(rest, chunk)), [])
     handed_back: deque[list[Item]] = deque()
     while (yield from _until_killed(function, chunks, handed_back, workers)):
         if killed is None:

@@ -83,7 +83,9 @@ Rests = Annotated[bool | None, typer.Option("--rests/--no-rests", show_default=F
 Chords = Annotated[bool | None, typer.Option("--chords/--no-chords", show_default=False, help="Tokens of chords.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", show_default=False, help="Processes; one a processor unless given."),
+    typer.Option(
+        "--jobs", "--workers", min=1, metavar="N", show_default=False, help="Processes; one a processor unless given."
+    ),
 ]
 
 

@@ -17,18 +17,23 @@ PROMPT = "@@"
 
 
 class Zsh:
-    """An interactive zsh without the user's settings, in a pseudo-terminal in `folder`, with m4m's completions."""
+    """An interactive zsh without the user's settings, in a pseudo-terminal in `folder`, with m4m's completions.
 
-    def __init__(self, folder: Path) -> None:
+    They are found in `fpath`, or `evaluated` as by a start file.
+    """
+
+    def __init__(self, folder: Path, *, evaluated: bool = False) -> None:
         number, self._terminal = pty.fork()
         if number == 0:
             os.chdir(folder)
             env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
             settings = {"TERM": "dumb", "COLUMNS": "200", "LINES": "60", "LC_ALL": "C.UTF-8"}
             os.execvpe("zsh", ["zsh", "-f", "-i"], env | settings)  # noqa: S606
+        found = "" if evaluated else f"fpath=({COMPLETIONS} $fpath); "
+        told = f'eval "$(< {COMPLETIONS / "_m4m"})"; ' if evaluated else ""
         self._write(
-            f"PS1='{PROMPT}'; RPS1=; unsetopt prompt_cr prompt_sp; fpath=({COMPLETIONS} $fpath); autoload -U compinit; "
-            "compinit -u -D; LISTMAX=10000; print -r -- 'rea''dy'\n"
+            f"PS1='{PROMPT}'; RPS1=; unsetopt prompt_cr prompt_sp; {found}autoload -U compinit; compinit -u -D; "
+            f"{told}LISTMAX=10000; print -r -- 'rea''dy'\n"
         )
         self._until("ready")
 

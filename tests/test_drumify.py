@@ -166,7 +166,7 @@ def test_versions_and_files(m4m: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.count(b"\n") == 1
     assert b"broken.mid" in done.stderr
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.mid", "b.mid"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.mid")) == ["a.mid", "b.mid"]
     assert (tmp_path / "out/a.mid").read_bytes() == m4m("drumify", *QUICK, "a.mid").stdout
     assert m4m("drumify", *QUICK, "a.mid", "-n", "2", "--out-dir", "out", "--seed", "6").returncode == 0
     assert (tmp_path / "out/a-2.mid").read_bytes() == m4m("drumify", *QUICK, "a.mid", "--seed", "7").stdout

@@ -695,3 +695,22 @@ def test_the_continuer_writes_the_frames_that_are_asked_for() -> None:
         assert set(part["instrument"]) == {0}
     moved = answer(shifted(song.prompt, 2), metre, 128, 32, 1, 5)[0]
     assert moved.tobytes() == shifted(first[0], 2).tobytes()
+
+
+def test_every_model_stands_in_one_table(m4m: Run, tmp_path: Path) -> None:
+    write_pack(tmp_path / "pack", [toy.piece("one", "valid", 96, 1), toy.piece("two", "train", 96, 2)])
+    done = m4m("evaluate", "hub", "--pack", tmp_path / "pack", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    (table,) = json.loads(done.stdout)["tables"]
+    rows = {row["system"]: row["figures"] for row in table["rows"]}
+    assert table["source"] == "tunes"
+    assert rows["foundation-small (continue)"]["parameters"]["mean"] == pytest.approx(5.272562)
+    for name in ("foundation-small (continue)", "multihead (tpd, melody)"):
+        assert all(rows[name][figure] is not None for figure in rows[name])
+        assert 0 < rows[name]["nats_per_note"]["mean"] < 10
+    assert rows["infill-small (infill)"]["nats_per_note"] is None
+    assert rows["real, melody"]["scale_consistency"]["mean"] == pytest.approx(1.0)
+    assert rows["real, whole"]["notes_per_quarter"]["mean"] > rows["real, melody"]["notes_per_quarter"]["mean"]
+    done = m4m("evaluate", "hub", "--temperature", "0.5")
+    assert done.returncode == 2
+    assert m4m("evaluate", "hub", "--model", "nobody").stderr.startswith(b"m4m evaluate: no model 'nobody'; known: ")

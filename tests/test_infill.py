@@ -22,7 +22,7 @@ from m4mcli.score.replace_notes import Change, clear_of, replaced, replaced_midi
 from m4mcli.score.score import NOTE, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 from m4mcli.tasks.around import Around, window_around
-from m4mcli.tasks.filling import Commission, fillings
+from m4mcli.tasks.filling import Commission, apart, fillings
 from m4mcli.tasks.ground import ground_of
 from m4mcli.tasks.infill import fill, infiller
 from m4mcli.tasks.manner import InManner
@@ -200,7 +200,7 @@ def test_of_several_files_a_bad_one_does_not_stop_the_others(m4m: Run, tmp_path:
     done = m4m("infill", *FAST, "--bars", "3", "--out-dir", "out", "bad.mid", str(ODE), str(GREENSLEEVES))
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["greensleeves.mid", "ode-to-joy.mid"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.mid")) == ["greensleeves.mid", "ode-to-joy.mid"]
 
 
 def test_a_pickup_is_bar_0(m4m: Run) -> None:
@@ -305,6 +305,31 @@ def test_tracks_of_one_instrument_keep_their_registers_and_their_touch(m4m: Run)
     assert len(left)
     assert right["pitch"].min() > left["pitch"].max()
     assert (right["velocity"].min(), left["velocity"].max()) == (90, 50)
+
+
+def test_tracks_of_one_program_are_told_apart() -> None:
+    def track(program: int, count: int, is_drum: bool = False) -> Track:
+        return Track("", program, is_drum, notes_array([(i, 1, 60, 80) for i in range(count)]))
+
+    score = Score(TPQ, (track(0, 3), track(0, 9), track(3, 4), track(0, 5), track(7, 1), track(0, 2, True)))
+    assert apart(score, (0, 1, 2, 3)) == (2, 0, 3, 1, 7, DRUMS)
+    assert apart(score, (0, 2, 5)) == (0, 0, 3, 0, 7, DRUMS)
+    many = apart(Score(TPQ, tuple(track(40, 1) for _ in range(130))), tuple(range(130)))
+    assert (many[0], many.count(40), len(set(many))) == (40, 3, 128)
+
+
+def test_each_of_several_pianos_goes_on(m4m: Run) -> None:
+    def part(name: str, low: int, step: int) -> Track:
+        rows = [(t, step, low + (t // step * 4) % 12, 80) for t in range(0, 16 * BAR, step)]
+        return Track(name, 0, False, notes_array(rows))
+
+    parts = (part("Tune", 76, TPQ), part("Middle", 60, 2 * TPQ), part("Bass", 36, BAR))
+    piece = score_to_midi(Score(TPQ, parts, (), (TimeSignature(0, 4, 4),)))
+    after = read(m4m("infill", *FAST, "--bars", "9-10", stdin=piece).stdout)
+    for old, new in zip(parts, after.tracks, strict=True):
+        made = new.notes[(new.notes["onset"] >= 8 * BAR) & (new.notes["onset"] < 10 * BAR)]
+        assert len(made), old.name
+        assert abs(made["pitch"].mean() - old.notes["pitch"].mean()) < 8, old.name
 
 
 class Muted(InManner):

@@ -13,7 +13,7 @@ from m4mcli.frames.fields import END, HELD, active_fields  # noqa: E402
 from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order  # noqa: E402
 from m4mcli.generation.likelihood import teacher_forced  # noqa: E402
 from m4mcli.generation.request import Piece, Request  # noqa: E402
-from m4mcli.generation.window import Window, stacked  # noqa: E402
+from m4mcli.generation.window import Window  # noqa: E402
 from m4mcli.networks.adapter import ADAPTED, Lora, layered, tensor_names  # noqa: E402
 from m4mcli.networks.config import Alignment  # noqa: E402
 from m4mcli.networks.foundation import Foundation  # noqa: E402
@@ -154,7 +154,6 @@ def test_empty_slots_change_nothing() -> None:
     wider = torch.cat((notes, torch.full((2, 3, 6, 5), -1)), dim=2)
     model = foundation("none")
     torch.testing.assert_close(padded_vectors(model, wider), padded_vectors(model, notes))
-    assert stacked([np.zeros((3, 1, 5), np.int64), np.zeros((3, 4, 5), np.int64)]).shape == (2, 3, 4, 5)
 
 
 def test_the_circle_turns_with_the_music() -> None:

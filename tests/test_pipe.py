@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, environment
 
-from m4mcli.commands.pipe import parsed
+from m4mcli.chain import parsed
 from m4mcli.errors import M4mError
 from m4mcli.score.score import Score
 from m4mcli.score.write import score_to_midi

@@ -38,6 +38,17 @@ def test_a_pipe_gives_the_bytes_of_the_same_steps_through_files(
     assert piped.stdout == (tmp_path / "b.mid").read_bytes()
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="needs /dev/stdout")
+def test_a_pipe_may_be_named_as_a_file(m4m: Run, tmp_path: Path, examples: Path) -> None:
+    song = examples / "played.mid"
+    whole = m4m("quantize", song).stdout
+    assert m4m("quantize", song, "-o", "/dev/stdout").stdout == whole
+    tokens = m4m("tokenize", song, "--jsonl").stdout
+    assert m4m("tokenize", song, "--jsonl", "-o", "/dev/stdout").stdout == tokens
+    done = shell(f"m4m quantize {song} -o >(cat > copy.mid); sleep .2; cmp copy.mid <(m4m quantize {song})", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_failure_upstream_is_empty_input_downstream(tmp_path: Path) -> None:
     done = shell("set -o pipefail; m4m quantize missing.mid | m4m quantize > out.mid", tmp_path)
     assert done.returncode == 1

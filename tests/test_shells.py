@@ -51,6 +51,13 @@ def test_what_zsh_offers_at_tab(folder: Path) -> None:
             assert [word for word in others if word in new.split()] == [], (line, answer)
 
 
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+def test_zsh_may_evaluate_them_in_its_start_file(folder: Path) -> None:
+    with Zsh(folder, evaluated=True) as shell:
+        assert shell.offered("m4m qu").split() == ["m4m", "quantize", "done"]
+        assert shell.offered("m4m quantize --ends k").split() == ["m4m", "quantize", "--ends", "keep", "done"]
+
+
 def test_an_installation_has_them_where_shells_and_man_look() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]

@@ -24,6 +24,7 @@ from m4mcli.options import (
     Quiet,
     Seed,
     Strictness,
+    StyleFile,
     Temperature,
     Threads,
     TopK,
@@ -41,7 +42,7 @@ EXAMPLES = (
     "m4m accompany drums.mid > band.mid",
     'm4m accompany --instruments "bass,piano,strings" --key "F minor" --seed 3 drums.mid -o band.mid',
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Key = Annotated[
     str | None,
@@ -69,6 +70,7 @@ def accompany(
     out_dir: OutDir = None,
     only: Only = False,
     model: Model = None,
+    adapter: StyleFile = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
     output: Output = "-",
@@ -112,7 +114,7 @@ def accompany(
     if prompt is not None:
         wish = replace(wish, prompt=replace(run, file=prompt).read(music_out=False).score)
     found = find_model(model, TASK.name)
-    network = open_network(found, TASK.name, device, threads)
+    network = open_network(found, TASK.name, device, threads, adapter)
 
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         if not any(t.is_drum and len(t.notes) for t in reading.score.tracks):

@@ -1,22 +1,25 @@
 """`m4m analyze`: chords, keys, beats and metre of a piece."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from m4mcli.batch import check_folder, for_each, stem
+from m4mcli.batch import check_folder, stem
+from m4mcli.each import for_each
 from m4mcli.errors import FAILED, USAGE, M4mError
 from m4mcli.options import Force, Invocation, Output, Quiet, Verbose, WhoseBeats, printable
 
 if TYPE_CHECKING:
+    from m4mcli.generation.request import Progress
     from m4mcli.score.read import Reading
     from m4mcli.tasks.analyze import Analysis
 
 EXAMPLES = ("m4m analyze song.mid > song.json", "m4m analyze --chart song.mid", "m4m analyze --lab labels/ *.mid")
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 Form = Literal["json", "jsonl", "midi", "chart"]
 Result = tuple[str, dict[str, Any]]
 """A piece's name, and its analysis, or its chart under that name."""
@@ -72,12 +75,17 @@ def analyze(
         raise M4mError(f"--{chosen[0]} and --{chosen[1]} exclude each other", "give one of them", USAGE)
     plan = Plan(chosen[0], only, tuple(files or ()), beats, lab, out_dir, output)
     plan.check()
-    results = list[Result]()
     run = Invocation("analyze", None, output, as_midi=as_music, force=force, quiet=quiet, verbose=verbose)
-    failed = for_each(run, plan.files, lambda one, _: results.append((one.file or "-", _analyzed(one, plan))), "piece")
+    each = for_each(
+        run,
+        plan.files,
+        lambda one, progress: (one.file or "-", _analyzed(one, plan, progress)),
+        "beats, chords, keys",
+        out_dir,
+    )
     if out_dir is None and not as_music:
-        Invocation("analyze", output=output, force=force).write(_together(plan, results))
-    if failed:
+        Invocation("analyze", output=output, force=force).write(_together(plan, each.values))
+    if each.failed:
         raise typer.Exit(FAILED)
 
 
@@ -125,7 +133,7 @@ class Plan:
         return Path(self.out_dir or "") / (stem(name) + SUFFIXES[self.form])
 
 
-def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
+def _analyzed(run: Invocation, plan: Plan, progress: "Progress | None") -> dict[str, Any]:
     """Analyze one piece, write what is written for each, and return what is written for all together."""
     from m4mcli.tasks.analyze import analysis_form
     from m4mcli.tasks.analyze import analyze as find
@@ -139,7 +147,7 @@ def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
     if placed.warning:
         run.warn(placed.warning)
     reading = placed.reading
-    found = find(reading.score)
+    found = find(reading.score, progress=progress)
     run.say(f"{len(found.grid.beat_ticks)} beats, {len(found.chords)} chords")
     if plan.lab is not None:
         Path(plan.lab).mkdir(parents=True, exist_ok=True)
@@ -162,7 +170,7 @@ def _analyzed(run: Invocation, plan: Plan) -> dict[str, Any]:
     return result
 
 
-def _together(plan: Plan, results: list[Result]) -> str:
+def _together(plan: Plan, results: Sequence[Result]) -> str:
     """The text of all results: one object or a list, lines, or charts under their files' names."""
     from m4mcli.tasks.analyze import form_text
 

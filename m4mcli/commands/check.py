@@ -118,21 +118,24 @@ def _fix(run: Invocation, names: tuple[str, ...], out_dir: str | None, piece: in
 
     still_odd = False
 
-    def mend(run: Invocation, reading: "Reading", _: "Progress | None") -> "list[Write]":
+    def mend(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         nonlocal still_odd
+        told = progress or (lambda done, of: None)
         if piece is not None:
             reading = _piece(reading, piece, run.file or "-")
         for oddity in oddities(reading)[len(reading.warnings) :]:
             run.warn(f"{oddity.name}: {oddity.text}{'; mended' if oddity.mendable else ''}")
             still_odd = still_odd or not oddity.mendable
+        told(1, 3)
         if reading.midi is None or run.kind(reading) == "json":
             score = mended_score(reading.score)
             return [lambda run: run.write_score(reading, score)]
         midi = mended_midi(reading.midi, reading.score)
+        told(2, 3)
         still_odd = still_odd or bool(oddities(read_score(midi, "the mended file")))
         return [lambda run: run.write(midi)]
 
-    Batch(run, names, out_dir).write_all(mend, "files")
+    Batch(run, names, out_dir).write_all(mend, "mending")
     return CHECK_SAID_NO if still_odd else DONE
 
 

@@ -22,6 +22,7 @@ from m4mcli.options import (
     Output,
     Quiet,
     Seed,
+    StyleFile,
     Temperature,
     Threads,
     TopK,
@@ -40,7 +41,7 @@ EXAMPLES = (
     "m4m continue --bars 4 tune.mid > longer.mid",
     "m4m continue --bars 8 --instruments piano,bass --seed 3 tune.mid -o longer.mid",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 APART = 4
 """Seeds between the versions of -n."""
@@ -81,6 +82,7 @@ def continue_(
     out_dir: OutDir = None,
     only: Only = False,
     model: Model = None,
+    adapter: StyleFile = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
     output: Output = "-",
@@ -120,7 +122,7 @@ def continue_(
         end=end,
     )
     found = find_model(model, TASK.name)
-    network = open_network(found, TASK.name, device, threads)
+    network = open_network(found, TASK.name, device, threads, adapter)
     if as_lines:
         reading = replace(run, file=batch.files[0] if batch.files else None).read(music_out=False)
         continuation(reading.score, network, replace(commission, written=_Lines(reading.score)))

@@ -60,7 +60,9 @@ Splits = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", show_default=False, help="Processes; one a processor unless given."),
+    typer.Option(
+        "--jobs", "--workers", min=1, metavar="N", show_default=False, help="Processes; one a processor unless given."
+    ),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.001, metavar="S", help="Seconds for one file at most.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the pack's manifest.")]

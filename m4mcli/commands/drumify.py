@@ -22,6 +22,7 @@ from m4mcli.options import (
     Quiet,
     Seed,
     Strictness,
+    StyleFile,
     Temperature,
     Threads,
     TopK,
@@ -39,7 +40,7 @@ EXAMPLES = (
     "m4m drumify --kit kick,snare,hat --intensity 0.7 --seed 3 song.mid -o out.mid",
     "m4m drumify songs/*.mid --out-dir drums",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Intensity = Annotated[
     float,
@@ -80,6 +81,7 @@ def drumify(
     out_dir: OutDir = None,
     only: Only = False,
     model: Model = None,
+    adapter: StyleFile = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
     output: Output = "-",
@@ -118,7 +120,7 @@ def drumify(
     if prompt is not None:
         wish = replace(wish, prompt=replace(run, file=prompt).read(music_out=False).score)
     found = find_model(model, TASK.name)
-    network = open_network(found, TASK.name, device, threads)
+    network = open_network(found, TASK.name, device, threads, adapter)
 
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         if any(t.is_drum and len(t.notes) for t in reading.score.tracks) and not only:

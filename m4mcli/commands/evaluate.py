@@ -15,6 +15,7 @@ from m4mcli.options import (
     Output,
     Quiet,
     Seed,
+    StyleFile,
     Temperature,
     Threads,
     TopP,
@@ -40,8 +41,8 @@ Targets = Annotated[
     list[str],
     typer.Argument(
         metavar="TASK|FILE...",
-        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample or analyze; "
-        "or MIDI, m4m JSON, ABC, or folders of it.",
+        help="harmonize, melodize, drumify, accompany, continue, infill, foundation, sample, interpolate, hub or "
+        "analyze; or MIDI, m4m JSON, ABC, or folders of it.",
     ),
 ]
 Against = Annotated[
@@ -85,7 +86,10 @@ PromptFrames = Annotated[
         help="Frames of the original part that are given, in 16ths; else as usual for the task.",
     ),
 ]
-Samples = Annotated[int, typer.Option("--samples", min=1, metavar="N", help="Answers to each song.")]
+Samples = Annotated[
+    int | None,
+    typer.Option("--samples", min=1, metavar="N", show_default=False, help="Answers to each song; else 8, for hub 1."),
+]
 Songs = Annotated[
     int | None,
     typer.Option("--songs", min=1, metavar="N", show_default=False, help="At most N songs of each source."),
@@ -118,11 +122,12 @@ def evaluate(
     source: Sources = None,
     split: Split = "valid",
     prompt_frames: PromptFrames = None,
-    samples: Samples = 8,
+    samples: Samples = None,
     songs: Songs = None,
     metrics: Metrics = None,
     seed: Seed = "0",
     model: Model = None,
+    adapter: StyleFile = None,
     baselines: Baselines = False,
     temperature: Temperature = None,
     top_p: TopP = None,
@@ -142,8 +147,9 @@ def evaluate(
     are, and how much of it the other has already. TASK: each source of the pack has a table with the original music,
     the model and the baselines; for harmonize one where the first frames of the original part are given, and one
     without. foundation: how likely music is under a model that is given nothing but what came before. sample: the same
-    for a model over tokens, and what its own music is like. analyze: chords, keys, beats and bars against what people
-    wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
+    for a model over tokens, and what its own music is like. interpolate: how well a model of melodies tells them again,
+    told the real events before each and its own. hub: all models side by side. analyze: chords, keys, beats and bars
+    against what people wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
 
@@ -153,6 +159,7 @@ def evaluate(
     task = targets[0]
     if task not in TASKS:
         given = {"--pack": pack, "--folder": folder, "--source": source, "--songs": songs, "--model": model}
+        given |= {"--adapter": adapter}
         _refuse(given | {"--prompt-frames": prompt_frames}, f"{task} is no task", f"tasks: {', '.join(TASKS)}")
         _measure_music(run, targets, against, plot, metrics, workers)
         return
@@ -164,9 +171,15 @@ def evaluate(
         raise M4mError(f"--prompt-frames: {task} is measured without a prompt", "leave it out", USAGE)
     if strictness is not None and not measured.strict:
         raise M4mError(f"--strictness: {task} is measured without it", "leave it out", USAGE)
+    if adapter is not None and (baselines or not measured.adapted):
+        what_not = "baselines have no adapter" if baselines else f"{task} is measured without one"
+        raise M4mError(f"--adapter: {what_not}", "leave it out", USAGE)
     # What was not asked for is left to the task.
-    asked = {"temperature": temperature, "top_p": top_p, "best_of": best_of, "strictness": strictness}
+    asked: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "best_of": best_of}
+    asked |= {"strictness": strictness, "adapter": adapter}
     how: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not measured.tuned and (how or baselines):
+        raise M4mError(f"{task}: every model writes as it does by itself", "leave options of sampling out", USAGE)
     _check_place(task, measured, pack, folder)
     if not measured.drawn and (how or model is not None or baselines):
         raise M4mError(f"{task} is measured without a model to sample from", "leave options of models out", USAGE)
@@ -174,10 +187,10 @@ def evaluate(
     number = run.seed(seed)
     how |= {"device": device, "threads": threads}
     what: dict[str, Any] = {"sources": source or (), "split": split, "songs": songs, "seed": number}
-    what |= {"samples": samples, "name": model or "m4m"}
+    what |= {"samples": samples or (8 if measured.tuned else 1), "name": model or "m4m"}
     what |= {} if prompt_frames is None else {"prompt_frames": prompt_frames}
     tables: list[Table] = []
-    for table in measured.tables(measured, str(folder or pack), None if baselines else (model, how), what):
+    for table in measured.tables(measured, folder or pack or "", None if baselines else (model, how), what):
         for warning in table.warnings:
             if not any(warning in earlier.warnings for earlier in tables):
                 run.warn(warning)
@@ -242,7 +255,7 @@ def _check_place(task: str, measured: "Measured", pack: str | None, folder: str 
     given = {"--pack": pack, "--folder": folder}
     if given[other] is not None:
         raise M4mError(f"{other}: {task} is measured on {wanted} DIR", "leave it out", USAGE)
-    if given[wanted] is None:
+    if given[wanted] is None and measured.placed:
         raise M4mError(f"{task} needs pieces to be measured on", f"add {wanted} DIR", USAGE)
 
 

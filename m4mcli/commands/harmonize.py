@@ -27,6 +27,7 @@ from m4mcli.options import (
     Quiet,
     Seed,
     Strictness,
+    StyleFile,
     Temperature,
     Threads,
     TopK,
@@ -45,7 +46,7 @@ EXAMPLES = (
     'm4m harmonize --chords "G | . | . | D7 G" --seed 7 melody.mid -o out.mid',
     "m4m harmonize melodies/*.mid --out-dir harmonized",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Melody = Annotated[
     str | None,
@@ -103,6 +104,7 @@ def harmonize(
     only: Only = False,
     chords_out: ChordsOut = None,
     model: Model = None,
+    adapter: StyleFile = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
     output: Output = "-",
@@ -128,7 +130,8 @@ def harmonize(
     names.check()
 
     from m4mcli.models.registry import find_model
-    from m4mcli.tasks.harmonize import TASK, Wish, has_chord_part, open_network
+    from m4mcli.models.session import open_network
+    from m4mcli.tasks.harmonize import TASK, Wish, has_chord_part
     from m4mcli.tasks.harmonize import harmonize as write_chords
     from m4mcli.tasks.melody import find_melody
     from m4mcli.theory.instruments import parse_program
@@ -148,8 +151,8 @@ def harmonize(
     )
     if prompt is not None:
         wish = replace(wish, prompt=replace(run, file=prompt).read(music_out=False).score)
-    model_name = find_model(model, TASK.name).name
-    network = open_network(model, device, threads)
+    found_model = find_model(model, TASK.name)
+    network = open_network(found_model, TASK.name, device, threads, adapter)
 
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         found = find_melody(reading.score, melody)
@@ -161,7 +164,7 @@ def harmonize(
         for warning in results[0].warnings:
             run.warn(warning)
         run.say(
-            f"{key_name(*results[0].key)}; model {model_name}, seed {wish.seed}, best of {wish.best_of} by "
+            f"{key_name(*results[0].key)}; model {found_model.name}, seed {wish.seed}, best of {wish.best_of} by "
             f"{wish.choice}, {network.provider}, {time.monotonic() - began:.1f} s"
         )
 

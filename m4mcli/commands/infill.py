@@ -21,6 +21,7 @@ from m4mcli.options import (
     Quiet,
     Seed,
     Strictness,
+    StyleFile,
     Temperature,
     Threads,
     TopK,
@@ -39,7 +40,7 @@ EXAMPLES = (
     "m4m infill --bars 9-12 song.mid > other.mid",
     "m4m infill --bars 5-6,13-14 --tracks Piano,drums --seed 3 song.mid -o other.mid",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 Bars = Annotated[
     str, typer.Option("--bars", metavar="LIST", show_default=False, help="The bars to make new: 9, 9-12 or 9-12,17.")
@@ -69,6 +70,7 @@ def infill(
     out_dir: OutDir = None,
     only: Only = False,
     model: Model = None,
+    adapter: StyleFile = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
     output: Output = "-",
@@ -102,7 +104,7 @@ def infill(
     how = Draw(sampling, best_of or TASK.best_of, count, run.seed(seed), strictness)
     commission = Commission(parse_bars(bars), how, tracks)
     found = find_model(model, TASK.name)
-    network = open_network(found, TASK.name, device, threads)
+    network = open_network(found, TASK.name, device, threads, adapter)
 
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         began = time.monotonic()

@@ -26,6 +26,7 @@ from m4mcli.options import (
     Quiet,
     Seed,
     Strictness,
+    StyleFile,
     Temperature,
     Threads,
     TopK,
@@ -46,7 +47,7 @@ EXAMPLES = (
     "m4m melodize --range C4-A5 --program violin --seed 3 song.mid -o out.mid",
     "m4m analyze song.mid | m4m melodize -o over-the-same-chords.mid",
 )
-SHOWS_PROGRESS = True
+SHOWS_PROGRESS = SHARES_FILES = True
 
 ChordsTrack = Annotated[
     str | None,
@@ -128,6 +129,7 @@ def melodize(
     out_dir: OutDir = None,
     only: Only = False,
     model: Model = None,
+    adapter: StyleFile = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
     output: Output = "-",
@@ -178,7 +180,7 @@ def melodize(
     if prompt is not None:
         wish = replace(wish, prompt=replace(run, file=prompt, sheet=None).read(music_out=False).score)
     found_model = find_model(model, TASK.name)
-    network = open_network(found_model, TASK.name, device, threads)
+    network = open_network(found_model, TASK.name, device, threads, adapter)
 
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "Sequence[Write]":
         score, added = reading.score, []

@@ -1,15 +1,13 @@
 """`m4m pipe`: several commands in one process, each reading what the one before it wrote."""
 
 import io
-import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
 
-from m4mcli.errors import CHECK_SAID_NO, DONE, USAGE, M4mError
+from m4mcli.chain import checked, parsed, reading
+from m4mcli.errors import CHECK_SAID_NO, DONE
 from m4mcli.options import Output
 
 EXAMPLES = (
@@ -26,10 +24,6 @@ Input = Annotated[
         metavar="FILE", show_default=False, help="MIDI, m4m JSON or ABC for the first command; - is standard input."
     ),
 ]
-NOT_HERE = ("<", ">", ">>", "&", "&&", "||", ";", "2>")
-"""What a shell would obey and a pipeline of m4m has not."""
-
-Step = list[str]
 
 
 def pipe(pipeline: Pipeline, file: Input = None, output: Output = "-") -> None:
@@ -43,7 +37,7 @@ def pipe(pipeline: Pipeline, file: Input = None, output: Output = "-") -> None:
     if output != "-":
         steps[-1][1:1] = ["-o", output]
     for step in steps:
-        _checked(step)
+        checked(step)
 
     from m4mcli.cli import run
 
@@ -51,11 +45,11 @@ def pipe(pipeline: Pipeline, file: Input = None, output: Output = "-") -> None:
     worst = DONE
     for number, step in enumerate(steps, 1):
         if number == len(steps):
-            with _reading(data):
+            with reading(data):
                 status = run(step)
         else:
             written = io.BytesIO()
-            with _reading(data), redirect_stdout(io.TextIOWrapper(written, "utf-8", write_through=True)) as out:
+            with reading(data), redirect_stdout(io.TextIOWrapper(written, "utf-8", write_through=True)) as out:
                 status = run(step)
                 out.detach()
             data = written.getvalue()
@@ -64,64 +58,3 @@ def pipe(pipeline: Pipeline, file: Input = None, output: Output = "-") -> None:
         worst = worst or status
     if worst:
         raise typer.Exit(worst)
-
-
-def parsed(pipeline: str) -> list[Step]:
-    """The commands of a pipeline, each with its arguments; quotes are those of a shell.
-
-    Raises M4mError (status 2) for an empty step, an unknown command and what is not a pipeline.
-    """
-    from m4mcli.cli import COMMANDS
-
-    lexer = shlex.shlex(pipeline, posix=True, punctuation_chars="|<>;&")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        words = list(lexer)
-    except ValueError as error:
-        raise M4mError(f"the pipeline cannot be read: {str(error).lower()}", "check its quotes", USAGE) from error
-    steps: list[Step] = [[]]
-    for word in words:
-        if word == "|":
-            steps.append([])
-        elif word in NOT_HERE or (word and set(word) <= set("|<>;&")):
-            raise M4mError(f"{word} in a pipeline", "name the input behind it, and the output with -o", USAGE)
-        else:
-            steps[-1].append(word)
-    for number, step in enumerate(steps, 1):
-        if step[:1] == ["m4m"]:
-            del step[0]
-        if not step:
-            raise M4mError(f"step {number} of the pipeline is empty", 'write "quantize | harmonize"', USAGE)
-        if step[0] not in COMMANDS:
-            raise M4mError(f"step {number}: no such command: {step[0]!r}", "m4m --help lists the commands", USAGE)
-    return steps
-
-
-def _checked(step: Step) -> None:
-    """Raise the usage error that the command would raise for these arguments, without running it."""
-    from m4mcli.cli import COMMANDS
-    from m4mcli.command_tree import load
-
-    name, *arguments = step
-    if not {"-h", "--help"} & set(arguments):
-        try:
-            load(name, COMMANDS[name]).make_context(f"m4m {name}", list(arguments))
-        except typer.TyperException as error:
-            from m4mcli.command_tree import usage_message
-
-            raise M4mError(f"{name}: {usage_message(error)}", f"try: m4m {name} --help", USAGE) from error
-
-
-@contextmanager
-def _reading(data: bytes | None) -> Iterator[None]:
-    """Standard input holds `data`; None leaves it as it is."""
-    if data is None:
-        yield
-        return
-    before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(data), "utf-8")
-    try:
-        yield
-    finally:
-        sys.stdin = before

@@ -8,6 +8,7 @@ import typer
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.options import (
     AsJson,
+    Attributes,
     Count,
     DeviceName,
     Force,
@@ -22,9 +23,14 @@ from m4mcli.options import (
     TopK,
     TopP,
     Verbose,
+    require_one_place,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from m4mcli.generation.sampling import Sampling
+    from m4mcli.models.registry import ModelFolder
     from m4mcli.tasks.token_piece import Piece
 
 EXAMPLES = (
@@ -32,6 +38,7 @@ EXAMPLES = (
     "m4m sample models/mine -n 4 --out-dir results",
     "m4m sample models/tunes --metre 6/8 --key minor -o jig.abc",
     "m4m sample multihead --prompt tune.mid --beats 8 --temperature 0.9 -o longer.mid",
+    "m4m sample music-vae --prompt tune.mid --attribute density=1 -o busier.mid",
 )
 LENGTH = 512
 SHOWS_PROGRESS = True
@@ -77,6 +84,7 @@ def sample(
     metre: Metre = None,
     key: Key = None,
     instruments: InstrumentList = None,
+    attribute: Attributes = None,
     seed: Seed = "0",
     temperature: Temperature = None,
     top_p: TopP = None,
@@ -91,7 +99,7 @@ def sample(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write new music with a model over tokens.
+    """Write new music with a model over tokens, or of melodies.
 
     A piece ends where the model ends it, or where it has --length rows of tokens; then it is cut back to the last place
     at which a piece may end. What the model's scheme of tokens forbids is never written.
@@ -109,18 +117,25 @@ def sample(
     from m4mcli.models.registry import find_model
     from m4mcli.models.token_session import OnnxTokenModel
     from m4mcli.progress import shown
+    from m4mcli.tasks.melody_space import TASK as SPACE
     from m4mcli.tasks.token_piece import TASK, Wish, write_pieces
     from m4mcli.theory.instruments import parse_instruments
-    from m4mcli.tokens.coder import coder_of
+    from m4mcli.tokens.merged import opened_coder
 
-    found = find_model(model, TASK)
-    coder = coder_of(found.facts["tokens"], str(found.path))
+    found = find_model(model, TASK, SPACE)
+    sampling, number = Sampling().asked(temperature, top_p, top_k, min_p), run.seed(seed)
+    if SPACE in found.tasks:
+        foreign = {"--beats": beats, "--metre": metre, "--key": key, "--instruments": instruments, "--abc": as_abc}
+        _refuse(foreign, f"{found.name} writes melodies of a length of its own in 4/4")
+        _write_melodies(run, found, count, out_dir, (sampling, number, attribute or []), device, threads)
+        return
+    _refuse({"--attribute": attribute}, f"{found.name} knows no attributes")
+    coder = opened_coder(found.facts["tokens"], str(found.path))
     if (as_abc or output.endswith(".abc")) and coder.scheme.name != "abc":
         raise M4mError(f"{found.name} does not write ABC", f"its tokens are {coder.scheme.name}", USAGE)
     given = None if prompt is None else run.read(music_out=out_dir is None).score
     players = () if instruments is None else parse_instruments(instruments)
-    sampling = Sampling().asked(temperature, top_p, top_k, min_p)
-    wish = Wish(count, length, sampling, run.seed(seed), given, beats, found.facts["part"], metre, key, players)
+    wish = Wish(count, length, sampling, number, given, beats, found.facts["part"], metre, key, players)
     network, began = OnnxTokenModel(found, device, threads), time.monotonic()
     with shown("rows", quiet) as progress:
         pieces = write_pieces(network, coder, wish, progress)
@@ -135,14 +150,50 @@ def sample(
 
 def _check_places(count: int, out_dir: str | None, output: str) -> None:
     """Raise M4mError for options that say no place, or two."""
-    from pathlib import Path
-
     if count > 1 and out_dir is None:
         raise M4mError("-n needs a folder for the results", "add --out-dir DIR", USAGE)
-    if out_dir is not None and output != "-":
-        raise M4mError("--out-dir and -o exclude each other", "give one of them", USAGE)
-    if out_dir is not None and Path(out_dir).exists() and not Path(out_dir).is_dir():
-        raise M4mError(f"{out_dir}: not a folder", "name another")
+    require_one_place(out_dir, output)
+
+
+def _refuse(given: "Mapping[str, object]", why: str) -> None:
+    """Raise M4mError (status 2) if any of these was given."""
+    for name, value in given.items():
+        if value:
+            raise M4mError(f"{name}: {why}", "leave it out", USAGE)
+
+
+def _write_melodies(
+    run: Invocation,
+    model: "ModelFolder",
+    count: int,
+    out_dir: str | None,
+    drawn: "tuple[Sampling, int, list[str]]",
+    device: DeviceName,
+    threads: int,
+) -> None:
+    """Melodies of a model that knows them as points; `drawn`: how, by which seed, with which attributes."""
+    from dataclasses import replace
+
+    from m4mcli.models.latent_session import OnnxLatentModel
+    from m4mcli.progress import shown
+    from m4mcli.tasks import melody_space as space
+
+    known = space.read_directions(model)
+    how = space.How(drawn[0], drawn[1], space.parse_moves(drawn[2], known))
+    network, tune = OnnxLatentModel(model, device, threads), space.Tune()
+    if run.file is None:
+        points = space.prior_points(network, count, how.seed)
+    else:
+        tune = space.tune_of(run.read(music_out=out_dir is None).score, network.events)
+        points = space.points_near(network, tune, count, how)
+        if not tune.plain:
+            run.warn(space.NOT_PLAIN)
+    with shown("melodies", run.quiet) as progress:
+        pieces = space.melodies(network, [space.moved_points(p, how, known) for p in points], how, progress)
+    run.say(f"model {model.name}, seed {how.seed}, {network.provider}, {len(points[0])} windows each")
+    for number, events in enumerate(pieces, 1):
+        place = _place(out_dir, f"{model.name}{_number(number, count)}{_suffix(run.as_json, False)}", run.output)
+        replace(run, output=place).write_made(space.score_of([events], [""], tune.tempo, tune.program))
 
 
 def _number(number: int, count: int) -> str:
@@ -165,14 +216,10 @@ def _place(out_dir: str | None, name: str, output: str) -> str:
 
 
 def _write(run: Invocation, piece: "Piece", number: int, as_abc: bool) -> None:
-    from m4mcli.score.json_form import score_to_json
-    from m4mcli.score.write import score_to_midi
     from m4mcli.tokens.abc_scheme import abc_text
     from m4mcli.tokens.scheme import Tokens
 
     if as_abc:
         run.write(abc_text(Tokens("abc", piece.written), number))
-    elif run.as_json or run.output.endswith(".json"):
-        run.write(score_to_json(piece.score))
     else:
-        run.write(score_to_midi(piece.score))
+        run.write_made(piece.score)

@@ -4,7 +4,7 @@ Each piece counts with its first window, in canonical key, every decision given 
 stand the frequencies of each field's values in the same source's training pieces, as a model that knows no context.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -73,18 +73,17 @@ def _taken(music: Excerpt) -> tuple[NDArray[np.int64], ...]:
 
 def foundation_tables(
     pack: Pack,
-    network: Network | None,
+    networks: Mapping[str, Network],
     *,
     sources: Sequence[str] = (),
     split: str = "valid",
     songs: int | None = None,
-    name: str = "model",
 ) -> Iterator[Table]:
-    """For each source (all of the split, unless named) a table of the model and the frequencies.
+    """For each source (all of the split, unless named) a table of the networks by name and the frequencies.
 
     Raises M4mError where nothing can be measured.
     """
-    length = network.shape.window if network is not None else 256
+    length = min((network.shape.window for network in networks.values()), default=256)
     known = dict.fromkeys(str(p["source"]).partition("/")[0] for p in pack.pieces if p["split"] == split)
     done = 0
     for source in sources or known:
@@ -93,9 +92,10 @@ def foundation_tables(
         if not measured:
             continue
         counted = frequencies(islice(pack.select("train", [source]), COUNTED), length)
-        rows: list[Row] = []
-        if network is not None:
-            rows.append(row_of(name, [[_under(network, music)] for music in measured], FIGURES))
+        rows: list[Row] = [
+            row_of(name, [[surprise(network, music)] for music in measured], FIGURES)
+            for name, network in networks.items()
+        ]
         plain = [[_by_counts(counted, music)] for music in measured]
         rows.append(row_of("frequencies of the values", plain, FIGURES))
         about: dict[str, object] = {"source": source, "split": split, "length": length}
@@ -105,7 +105,8 @@ def foundation_tables(
         raise M4mError(f"nothing to measure in the split {split!r} of the pack", "see m4m dataset build")
 
 
-def _under(network: Network, music: Excerpt) -> Figures:
+def surprise(network: Network, music: Excerpt) -> Figures:
+    """What an excerpt costs under a network."""
     everywhere = np.ones(music.frames, bool)
     request = Request(None, music.metre, music.frames, everywhere, ~everywhere)
     nats = teacher_forced(network, request, music.notes).nats()

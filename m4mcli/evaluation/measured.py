@@ -19,8 +19,9 @@ Asked = tuple[str | None, dict[str, Any]] | None
 class Measured:
     """How a task is measured: `figures` names its columns and `answers` what writes, both as `module:name`.
 
-    `tables` makes its tables of the pieces in a folder; `prompted` and `strict` say whether it has the options for
-    prompts and strictness, `drawn` whether it is sampled from a model, on a pack.
+    `tables` makes its tables of the pieces in a folder; `prompted`, `strict` and `adapted` say whether it has the
+    options for prompts, strictness and adapters, `drawn` whether it is sampled from a model, on a pack, `placed`
+    whether it needs one; `tuned`, whether baselines and how boldly it is sampled can be chosen.
     """
 
     figures: str
@@ -29,6 +30,9 @@ class Measured:
     prompted: bool = True
     strict: bool = True
     drawn: bool = True
+    adapted: bool = True
+    placed: bool = True
+    tuned: bool = True
 
 
 def named(path: str) -> Any:
@@ -59,9 +63,15 @@ def _harmonize(measured: Measured, folder: str, model: Asked, what: dict[str, An
 def _foundation(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
     from m4mcli.evaluation.foundation import foundation_tables
 
-    network = None if model is None else named(measured.answers)(model[0], model[1]["device"], model[1]["threads"])
-    about = {name: what[name] for name in ("sources", "split", "songs", "name")}
-    yield from foundation_tables(Pack(Path(folder)), network, **about)
+    networks = {}
+    if model is not None:
+        name, how = model
+        adapter = how.get("adapter")
+        for style in (None, *([] if adapter is None else [adapter])):
+            title = what["name"] if style is None else f"{what['name']} with {Path(style).name}"
+            networks[title] = named(measured.answers)(name, how["device"], how["threads"], style)
+    about = {name: what[name] for name in ("sources", "split", "songs")}
+    yield from foundation_tables(Pack(Path(folder)), networks, **about)
 
 
 def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
@@ -70,6 +80,23 @@ def _sample(measured: Measured, folder: str, model: Asked, what: dict[str, Any])
     writer = None if model is None else named(measured.answers)(model[0], **model[1])
     about = {name: what[name] for name in ("sources", "split", "songs", "samples", "seed", "name")}
     yield from sample_tables(Path(folder), writer, **about)
+
+
+def _interpolate(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.interpolate import interpolate_tables
+
+    assert model is not None
+    space = named(measured.answers)(model[0], **model[1])
+    about = {name: what[name] for name in ("sources", "split", "songs", "seed", "name")}
+    yield from interpolate_tables(Path(folder), space, **about)
+
+
+def _hub(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.hub import Asked, hub_tables
+
+    assert model is not None
+    asked = Asked(**{name: what[name] for name in ("split", "songs", "samples", "seed")}, **model[1])
+    yield from hub_tables(Path(folder) if folder else None, model[0], sources=what["sources"], asked=asked)
 
 
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
@@ -102,6 +129,26 @@ TASKS = {
         _sample,
         prompted=False,
         strict=False,
+        adapted=False,
+    ),
+    "hub": Measured(
+        "m4mcli.evaluation.hub:FIGURES",
+        "m4mcli.evaluation.hub:hub_tables",
+        _hub,
+        prompted=False,
+        strict=False,
+        adapted=False,
+        placed=False,
+        tuned=False,
+    ),
+    "interpolate": Measured(
+        "m4mcli.evaluation.interpolate:FIGURES",
+        "m4mcli.evaluation.interpolate:open_space",
+        _interpolate,
+        prompted=False,
+        strict=False,
+        adapted=False,
+        tuned=False,
     ),
     "analyze": Measured(
         "m4mcli.evaluation.analyze:FIGURES",
@@ -110,6 +157,7 @@ TASKS = {
         prompted=False,
         strict=False,
         drawn=False,
+        adapted=False,
     ),
 }
 """How each task is measured, by the name that the command line knows it by."""

@@ -7,7 +7,7 @@ Each feature is a vector over the 12 pitch classes; transposing the music rotate
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.frames.frames import sounding
+from m4mcli.frames.frames import DRUMS, sounding
 
 REFERENCE_FEATURES = 9
 HISTORY_FEATURES = 3
@@ -21,11 +21,13 @@ PAST = 64
 
 def chroma(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sounding pitch classes and the lowest of them: two (length, 12) arrays of 0 and 1."""
+    classes, lowest = np.zeros((length, 12), np.float32), np.zeros((length, 12), np.float32)
+    if not (notes["instrument"] != DRUMS).any():
+        return classes, lowest
     roll = sounding(notes, length)
-    classes = np.zeros((length, 12), np.float32)
-    for pc in range(12):
-        classes[:, pc] = roll[:, pc::12].any(axis=1)
-    lowest = np.zeros((length, 12), np.float32)
+    octaves = np.zeros((length, 132), bool)
+    octaves[:, :128] = roll
+    classes[np.nonzero(octaves.reshape(length, 11, 12).any(axis=1))] = 1
     some = roll.any(axis=1)
     lowest[np.flatnonzero(some), roll[some].argmax(axis=1) % 12] = 1
     return classes, lowest
@@ -56,9 +58,14 @@ def history_features(notes: NDArray[np.void], length: int, known: NDArray[np.boo
     `known` (length,) tells which frames of the history may be seen.
     """
     now, lowest = chroma(notes, length)
-    now, lowest = now * known[:, None], lowest * known[:, None]
-    zero = np.zeros((1, 12), np.float32)
-    sums = np.concatenate((zero, np.cumsum(now, axis=0, dtype=np.float32)))
-    t = np.arange(length)
-    past = (sums[t] - sums[np.maximum(t - PAST, 0)]) / PAST
-    return np.stack([np.concatenate((zero, now[:-1])), np.concatenate((zero, lowest[:-1])), past], axis=-1)
+    return history(now * known[:, None], lowest * known[:, None])
+
+
+def history(now: NDArray[np.float32], lowest: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As `history_features`, from what is seen of the `chroma` (..., length, 12) of any number of parts."""
+    before = [(0, 0)] * (now.ndim - 2) + [(1, 0), (0, 0)]
+    sums = np.pad(np.cumsum(now, axis=-2, dtype=np.float32), before)
+    t = np.arange(now.shape[-2])
+    past = (sums[..., t, :] - sums[..., np.maximum(t - PAST, 0), :]) / PAST
+    earlier = [np.pad(x, before)[..., :-1, :] for x in (now, lowest)]
+    return np.stack([*earlier, past], axis=-1)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.fields import END, field_notes
-from m4mcli.frames.frames import DRUMS, in_order
+from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order
 from m4mcli.generation.guidance import Guided, GuidedWindow
 from m4mcli.generation.request import Piece, Progress, Request, Sample, Written
-from m4mcli.generation.rules import Last, Mask, Rules, duration_mask, instrument_mask, octave_mask, tone_mask
+from m4mcli.generation.rules import Last, Mask, Masks, Rules
 from m4mcli.generation.sampling import Sampling, choose
 from m4mcli.generation.window import Window
 from m4mcli.models.network import Floats, Integers, Network
@@ -80,13 +80,13 @@ class FrameWriter:
         network: Network,
         state: tuple[Floats, Floats],
         pieces: list[Piece],
-        how: tuple[Rules, Sampling],
+        how: tuple[Masks, Sampling],
         must_begin: list[bool],
         frames_left: int,
     ) -> None:
         self.network, self.pieces, self.must_begin, self.frames_left = network, pieces, must_begin, frames_left
         self.hidden, self.circles = state
-        self.rules, self.sampling = how
+        self.masks, self.sampling = how
         self.written: list[list[Note]] = [[] for _ in pieces]
 
     def write(self) -> list[list[Note]]:
@@ -123,14 +123,7 @@ class FrameWriter:
         return chosen
 
     def _mask(self, index: int, piece: int, last: Last, chosen: list[int]) -> Mask:
-        instrument, tone, _, _ = chosen
-        if index == 0:
-            return instrument_mask(self.rules, last, must_begin=self.must_begin[piece], may_begin=True)
-        if index == 1:
-            return tone_mask(self.rules, last, instrument)
-        if index == 2:
-            return octave_mask(self.rules, last, instrument, tone)
-        return duration_mask(self.frames_left)
+        return self.masks.field(index, last, chosen, self.must_begin[piece], self.frames_left)
 
     def _choose(self, logits: Floats, allowed: Mask, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
         uniforms = np.array([self.pieces[b].rng.random() for b in pieces])
@@ -163,6 +156,7 @@ def generate(
     network = Guided(network, strictness) if guided else network
     pieces = [Piece(np.random.default_rng([seed, i])) for i in range(samples)]
     fixed_notes = in_order(request.fixed_notes)
+    how, nothing = (Masks(rules), sampling), np.zeros(0, FRAME_NOTE)
     window, opened = open_window(network, request, 0, samples), set(seams(request, network.shape.window))
     for frame in range(request.length):
         if request.fixed[frame]:
@@ -176,12 +170,12 @@ def generate(
             window = open_window(network, request, _window_start(request, frame, network.shape.window), samples)
         hidden, circles = window.read_to(frame, pieces)
         due = request.start_by is not None and frame >= request.start_by
-        silent = [p.sounds_until <= frame and (due or bool(len(p.notes))) for p in pieces]
-        must = [(rules.continuous and s) or (due and not len(p.notes)) for s, p in zip(silent, pieces, strict=True)]
+        silent = [p.sounds_until <= frame and (due or p.begun) for p in pieces]
+        must = [(rules.continuous and s) or (due and not p.begun) for s, p in zip(silent, pieces, strict=True)]
         state = hidden[:, -1], circles[:, -1]
-        writer = FrameWriter(network, state, pieces, (rules, sampling), must, request.length - frame)
+        writer = FrameWriter(network, state, pieces, how, must, request.length - frame)
         for i, (piece, fields) in enumerate(zip(pieces, writer.write(), strict=True)):
-            notes = field_notes(frame, np.array(fields)) if fields else piece.notes[:0]
+            notes = field_notes(frame, np.array(fields)) if fields else nothing
             piece.add(notes)
             if written is not None and i == 0:
                 written(frame, notes)

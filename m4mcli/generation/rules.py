@@ -4,7 +4,9 @@ A mask is True where a value may be chosen; `last` is the note written before in
 come by instrument, then by pitch, upwards, as in what the network was trained on.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,3 +214,30 @@ def duration_mask(frames_left: int) -> Mask:
     mask = np.array(frames_left >= DURATIONS, dtype=bool)
     mask[0] = True
     return mask
+
+
+class Masks:
+    """The masks of each field under rules, each made once: the same few places come again in every frame."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._made: dict[tuple[object, ...], Mask] = {}
+
+    def field(self, index: int, last: Last, chosen: Sequence[int], must_begin: bool, frames_left: int) -> Mask:
+        """What field `index` of a note may be, in a frame that may hold onsets, after the fields `chosen` before it."""
+        rules = self.rules
+        match index:
+            case 0:
+                made = partial(instrument_mask, rules, last, must_begin=must_begin, may_begin=True)
+                return self._once((index, last, must_begin), made)
+            case 1:
+                return self._once((index, last, chosen[0]), partial(tone_mask, rules, last, chosen[0]))
+            case 2:
+                return self._once((index, last, *chosen[:2]), partial(octave_mask, rules, last, chosen[0], chosen[1]))
+        left = min(frames_left, int(DURATIONS[-1]))
+        return self._once((index, left), partial(duration_mask, left))
+
+    def _once(self, place: tuple[object, ...], make: Callable[[], Mask]) -> Mask:
+        if place not in self._made:
+            self._made[place] = make()
+        return self._made[place]

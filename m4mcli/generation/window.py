@@ -6,14 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.fields import UNKNOWN_METRE, active_fields, metre_fields
-from m4mcli.frames.harmony import (
-    FEATURES,
-    HISTORY_FEATURES,
-    PAST,
-    REFERENCE_FEATURES,
-    history_features,
-    reference_features,
-)
+from m4mcli.frames.harmony import FEATURES, PAST, REFERENCE_FEATURES, chroma, history, reference_features
 from m4mcli.generation.request import Piece, Request
 from m4mcli.models.network import Floats, FrameInputs, Integers, Network
 
@@ -22,23 +15,27 @@ TARGET, REFERENCE = 0, 1
 FREE_METRE = (0, 16, 4)
 """What stands for the metre where it is not told: 16 frames from here on."""
 
+MOST = 128
+"""Notes of a frame that the network reads: what sounds at once in a tutti, and not in a wall of a million notes."""
+
 NEAR = PAST + 16
 """Frames of what was written that are enough to describe the next one."""
 
 
 def slots(frame: NDArray[np.int64], fields: NDArray[np.int64], length: int) -> Integers:
-    """Packed rows (n, 5) by frame as padded slots (length, S, 5), empty slots -1, S at least 1."""
+    """Packed rows (n, 5) by frame as padded slots (length, S, 5), empty slots -1, S from 1 to MOST.
+
+    Of a fuller frame every k-th row is kept.
+    """
     count = np.bincount(frame, minlength=length)
-    padded = np.full((length, max(1, int(count.max(initial=0))), 5), -1, np.int64)
     place = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
+    if count.max(initial=0) > MOST:
+        full = np.maximum(count, MOST)[frame]
+        kept = place * MOST % full < MOST
+        frame, fields, place = frame[kept], fields[kept], (place * MOST // full)[kept]
+    padded = np.full((length, int(np.clip(count.max(initial=0), 1, MOST)), 5), -1, np.int64)
     padded[frame, place] = fields
     return padded
-
-
-def stacked(pieces: list[Integers]) -> Integers:
-    """Slots (F, S_i, 5) of several pieces as (B, F, S, 5)."""
-    most = max(p.shape[1] for p in pieces)
-    return np.stack([np.pad(p, ((0, 0), (0, most - p.shape[1]), (0, 0)), constant_values=-1) for p in pieces])
 
 
 def part_of(notes: NDArray[np.void], start: int, stop: int) -> NDArray[np.void]:
@@ -118,17 +115,14 @@ class Window:
         first, last = self.done, frame - self.start
         span, count = slice(first, last + 1), last + 1 - first
         wide = (self.batch, count)
-        notes, history = [], np.zeros((*wide, 12, HISTORY_FEATURES), np.float32)
-        for b, piece in enumerate(pieces):
-            before, history[b] = self._written(piece, first, last)
-            notes.append(before)
+        notes, history = self._written(pieces, first, last)
         harmony = np.zeros((*wide, 12, FEATURES), np.float32)
         harmony[..., :REFERENCE_FEATURES] = self.harmony[span]
         harmony[..., REFERENCE_FEATURES:] = history
         position = np.arange(first, last + 1, dtype=np.int64)
         kind = np.where(position == 0, START, FRAME).astype(np.int64)
         inputs = FrameInputs(
-            notes=stacked(notes),
+            notes=notes,
             kind=np.broadcast_to(kind, wide),
             stream=np.full(wide, TARGET, np.int64),
             metre=np.broadcast_to(self.metre[span], (*wide, 3)),
@@ -140,12 +134,23 @@ class Window:
         self.done = last + 1
         return hidden, circles
 
-    def _written(self, piece: Piece, first: int, last: int) -> tuple[Integers, Floats]:
-        """A piece before each of the frames first..last: slots (F, S, 5), features (F, 12, HISTORY_FEATURES)."""
+    def _written(self, pieces: list[Piece], first: int, last: int) -> tuple[Integers, Floats]:
+        """Pieces before each of the frames first..last: slots (B, F, S, 5), features (B, F, 12, HISTORY_FEATURES)."""
         near = max(0, first - NEAR)
-        written = part_of(piece.notes, self.start + near, self.start + last)
-        rows, fields = active_fields(written, last - near)
-        padded = slots(rows, fields, last - near) if last > near else np.zeros((0, 1, 5), np.int64)
-        before = np.concatenate((np.full((1, padded.shape[1], 5), -1, np.int64), padded))
-        known = np.ones(last + 1 - near, bool)
-        return before[first - near :], history_features(written, last + 1 - near, known)[first - near :]
+        size = last + 1 - near
+        begin, end = self.start + near, self.start + last
+        parts = [part_of(piece.sounding_from(begin), begin, end) for piece in pieces]
+        # All in one row of frames, so far from each other that no note of one reaches into another.
+        apart = size + max((int(p["duration"].max()) for p in parts if len(p)), default=0)
+        for b, part in enumerate(parts):
+            part["frame"] += b * apart
+        row = np.concatenate(parts)
+        shape = (len(pieces), apart, 12)
+        now, lowest = (x.reshape(shape)[:, :size] for x in chroma(row, len(pieces) * apart))
+        frame, fields = active_fields(row, len(pieces) * apart)
+        # A frame is told what was written in the one before it.
+        at, told = frame // apart, frame % apart + 1 + near - first
+        seen = (told >= 0) & (told <= last - first)
+        count = last + 1 - first
+        before = slots(at[seen] * count + told[seen], fields[seen], len(pieces) * count)
+        return before.reshape(len(pieces), count, -1, 5), history(now, lowest)[:, first - near :]

@@ -111,7 +111,9 @@ def zsh(commands: Sequence[Page]) -> str:
     ]
     for page in commands:
         lines += [f"        {page.name})", *(_zsh_group(page) if page.parts else _zsh_arguments(page))]
-    return "\n".join([*lines, "        esac ;;", "    esac", "}", '_m4m "$@"', ""])
+    # Found in fpath, the file is the body of the function that completes; evaluated by a start file, it names it.
+    calls = 'if [[ $funcstack[1] == _m4m ]]; then _m4m "$@"; else compdef _m4m m4m; fi'
+    return "\n".join([*lines, "        esac ;;", "    esac", "}", calls, ""])
 
 
 def _zsh_arguments(page: Page) -> list[str]:

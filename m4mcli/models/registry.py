@@ -56,10 +56,11 @@ def available() -> dict[str, Path]:
     return found
 
 
-def find_model(name: str | None, task: str) -> ModelFolder:
+def find_model(name: str | None, task: str, *others: str) -> ModelFolder:
     """A model by folder path or name; without one the first that is found for the task.
 
-    Raises M4mError where none is found, or where the named one neither was made for the task nor has an adapter for it.
+    Raises M4mError where none is found, or where the named one neither was made for the task (or one of the others) nor
+    has an adapter for it.
     """
     models = available()
     if name is not None:
@@ -67,7 +68,7 @@ def find_model(name: str | None, task: str) -> ModelFolder:
         if path is None:
             raise M4mError(f"no model {name!r}", f"known: {', '.join(models) or 'none'}, or a folder")
         model = read_model(path)
-        if task not in model.tasks:
+        if not {task, *others} & {*model.tasks}:
             made_for = f"a model for {', '.join(model.tasks) or 'no task'}, not for {task}"
             raise M4mError(f"{name}: {made_for}", f"models for {task}: {', '.join(_fitting(models, task)) or 'none'}")
         return model
@@ -121,6 +122,16 @@ def fingerprint(folder: Path) -> str:
         return file_hash(folder / HASHES)[:12]
     except OSError:
         return "damaged"
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over the hashes of a model's graphs and weights, in hex: by which an adapter knows them; else empty."""
+    try:
+        lines = (folder / HASHES).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    loaded = sorted(line for line in lines if line.endswith((".onnx", ".data")))
+    return hashlib.sha256("\n".join(loaded).encode()).hexdigest()
 
 
 def write_hashes(folder: Path) -> None:

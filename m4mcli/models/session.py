@@ -1,21 +1,29 @@
 """ONNX Runtime sessions of a model folder. One thread unless told, nothing downloaded, nothing unpickled."""
 
 import contextlib
+import ctypes
 import io
 import os
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.models.registry import ModelFolder, verify
+from m4mcli.models.style import read_style, styled
 
 Device = Literal["cpu", "cuda", "auto"]
 ENCODED = ("aligned", "cross")
 """Forms of alignment in which a graph of its own reads the reference."""
+
+MAPPED, KEPT = 32 << 20, 256 << 20
+"""Bytes from which an array is mapped for itself, and of freed memory that are kept."""
 
 
 def import_runtime() -> Any:
@@ -26,13 +34,34 @@ def import_runtime() -> Any:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    keep_freed_memory()
     return onnxruntime
 
 
-def open_session(path: Path, device: Device, threads: int) -> Any:
-    """An InferenceSession that really runs on the device. Raises M4mError where the file or device is not usable."""
+def keep_freed_memory() -> None:
+    """Let the C library reuse what is freed, where it is glibc: keys and values grow with each step, and each array
+    larger than those before would be mapped and cleared anew, a sixth of the time of a large model.
+
+    Source: mallopt(3).
+    """
+    trim_threshold, mmap_threshold = -1, -3
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        tell = ctypes.CDLL(None).mallopt
+        tell(mmap_threshold, MAPPED)
+        tell(trim_threshold, KEPT)
+
+
+def open_session(path: Path, device: Device, threads: int, weights: Mapping[str, NDArray[Any]] | None = None) -> Any:
+    """An InferenceSession that really runs on the device. Raises M4mError where the file or device is not usable.
+
+    `weights` take the place of the graph's own tensors of those names.
+    """
     ort = import_runtime()
     options = ort.SessionOptions()
+    # The session reads them where they are, so they have to last as long as it does.
+    kept = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in (weights or {}).items()}
+    for name, value in kept.items():
+        options.add_initializer(name, value)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -52,6 +81,7 @@ def open_session(path: Path, device: Device, threads: int) -> Any:
             session = ort.InferenceSession(str(path), options, providers=providers)
         except Exception as e:
             raise M4mError(f"{path}: not a usable ONNX model: {str(e).splitlines()[0]}") from e
+    session.kept_weights = kept
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise M4mError("--device cuda: no CUDA session could be opened", "install m4m[cuda], or use --device cpu", 1)
     return session
@@ -85,11 +115,17 @@ def read_adapter(path: Path, wanted: dict[str, tuple[int | str, ...]]) -> dict[s
 class OnnxNetwork:
     """A Network (m4mcli.models.network) computed by ONNX Runtime.
 
-    `adapter` names the task whose adapter is put on; without it the folder's own network runs.
+    `adapter` names the task whose adapter is put on; without it the folder's own network runs. `weights` are changed
+    ones by graph, as m4mcli.models.style makes them.
     """
 
     def __init__(
-        self, model: ModelFolder, device: Device = "cpu", threads: int = 1, adapter: str | Path | None = None
+        self,
+        model: ModelFolder,
+        device: Device = "cpu",
+        threads: int = 1,
+        adapter: str | Path | None = None,
+        weights: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     ) -> None:
         verify(model.path)
         n = model.facts["network"]
@@ -100,7 +136,10 @@ class OnnxNetwork:
         form = told.get("alignment", n["alignment"])
         self._shape = Shape(n["width"], n["layers"], n["heads"], n["circle"], form, model.facts["window"])
         names = [*(["encoder"] if form in ENCODED else []), "frame_step", "note_step"]
-        self._sessions = {name: open_session(model.path / f"{name}.onnx", device, threads) for name in names}
+        changed = weights or {}
+        self._sessions = {
+            name: open_session(model.path / f"{name}.onnx", device, threads, changed.get(name)) for name in names
+        }
         free = {i.name: tuple(i.shape) for i in self._sessions["frame_step"].get_inputs()}
         wanted = {name: sizes for name, sizes in free.items() if name.startswith("adapter_")}
         self._memory = {name: sizes for name, sizes in free.items() if name.startswith("memory_")}
@@ -112,6 +151,7 @@ class OnnxNetwork:
         if adapter is not None:
             path = model.path / told["file"] if isinstance(adapter, str) else adapter
             self._adapter = read_adapter(path, wanted)
+        self._keeps_on = "cuda" if self.provider == "CUDAExecutionProvider" else ""
 
     @property
     def shape(self) -> Shape:
@@ -132,12 +172,22 @@ class OnnxNetwork:
     def frame_step(
         self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
     ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
+        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values.
+
+        On a GPU these stay there: OrtValues, which are given back as they are.
+        """
         feeds = dict(vars(inputs)) | {f"past_{i}": p for i, p in enumerate(past)} | self._adapter
         if self._memory and not memory:
             memory = tuple(self._nothing(sizes, len(inputs.kind)) for sizes in self._memory.values())
         feeds |= {f"memory_{i}": m for i, m in enumerate(memory)}
-        hidden, circles, *present = self._sessions["frame_step"].run(None, feeds)
+        session = self._sessions["frame_step"]
+        if self._keeps_on:
+            from m4mcli.models.binding import run_bound
+
+            names = tuple(f"present_{i}" for i in range(len(past)))
+            (hidden, circles), kept_there = run_bound(session, feeds, ("hidden", "circles"), names, self._keeps_on)
+            return hidden, circles, tuple(kept_there)
+        hidden, circles, *present = session.run(None, feeds)
         return hidden, circles, tuple(present)
 
     @staticmethod
@@ -161,7 +211,32 @@ class OnnxNetwork:
         return first, tone, octave, duration
 
 
-def open_network(model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """A model's network as it does a task: with the task's adapter where the model has one for it."""
+_kept: ContextVar[dict[Any, "OnnxNetwork"] | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def kept(networks: dict[Any, "OnnxNetwork"]) -> Iterator[None]:
+    """Inside it a network that was opened before is the one of `networks`, where those are put that are opened."""
+    before = _kept.set(networks)
+    try:
+        yield
+    finally:
+        _kept.reset(before)
+
+
+def open_network(
+    model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1, style: str | None = None
+) -> OnnxNetwork:
+    """A model's network as it does a task: with the task's adapter where the model has one for it.
+
+    `style` is the file of a style adapter to put on. Raises M4mError where that is not for this task and model.
+    """
     adapter = task if task in model.facts.get("adapters", {}) else None
-    return OnnxNetwork(model, device, threads, adapter)
+    networks, which = _kept.get(), (str(model.path.resolve()), adapter, device, threads, style)
+    if networks is not None and which in networks:
+        return networks[which]
+    weights = None if style is None else styled(read_style(Path(style)), model, task)
+    network = OnnxNetwork(model, device, threads, adapter, weights)
+    if networks is not None:
+        networks[which] = network
+    return network

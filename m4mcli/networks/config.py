@@ -80,10 +80,39 @@ class RecurrentConfig:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class LatentConfig:
+    """Sizes of a variational autoencoder over melodies (kind `latent`), as MusicVAE is one.
+
+    `events` are read and written, `latent` numbers tell them. `segments` above 1: a conductor of `conductor_layers`
+    layers of `conductor_width` tells each segment in `guide` numbers, and the decoder begins anew with each.
+    """
+
+    kind: Literal["latent"] = "latent"
+    events: int = 32
+    latent: int = 256
+    encoder_width: int = 512
+    encoder_layers: int = 1
+    width: int = 256
+    layers: int = 2
+    segments: int = 1
+    conductor_width: int = 1024
+    conductor_layers: int = 2
+    guide: int = 512
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sizes as plain values, for a checkpoint."""
+        return asdict(self)
+
+
 TokenConfig = DecoderConfig | RecurrentConfig
-NetworkConfig = FoundationConfig | TokenConfig
-KINDS: dict[str, type[TokenConfig]] = {"decoder": DecoderConfig, "recurrent": RecurrentConfig}
-"""The kinds of network over tokens by name; the foundation has no kind."""
+NetworkConfig = FoundationConfig | TokenConfig | LatentConfig
+KINDS: dict[str, type[TokenConfig | LatentConfig]] = {
+    "decoder": DecoderConfig,
+    "recurrent": RecurrentConfig,
+    "latent": LatentConfig,
+}
+"""The kinds of network by name; the foundation has no kind."""
 
 
 def read_config(values: dict[str, Any]) -> NetworkConfig:

@@ -141,14 +141,15 @@ def _to_stdout(payload: bytes) -> None:
 
 
 def _to_file(payload: bytes, path: str) -> None:
-    target = Path(os.path.realpath(path))
     mode = None
     with suppress(FileNotFoundError):
-        mode = target.stat().st_mode
+        mode = Path(path).stat().st_mode
     if mode is not None and not stat.S_ISREG(mode):
-        with target.open("wb") as special:
+        # By the name that was given: what /dev/stdout stands for where that is a pipe has none of its own.
+        with Path(path).open("wb") as special:
             special.write(payload)
         return
+    target = Path(os.path.realpath(path))
     if mode is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     scratch = target.with_name(f".m4m-{secrets.token_hex(6)}.tmp")

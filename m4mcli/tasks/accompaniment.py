@@ -192,13 +192,14 @@ def accompanist(
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
     strictness: float = 1.0,
+    adapter: str | None = None,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as evaluation measures it, all in frames.
 
     What is given, the prompt (notes that begin before `prompt_frames`) and every sample are FRAME_NOTE rows; the metre
     is (frames, 3). Raises M4mError where no such model is found.
     """
-    network = open_network(find_model(model, TASK.name), TASK.name, device, threads)
+    network = open_network(find_model(model, TASK.name), TASK.name, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(

@@ -14,6 +14,7 @@ from m4mcli.analysis.chord_recognition import RecognizedChord, recognize_chords
 from m4mcli.analysis.harte import harte, symbol
 from m4mcli.analysis.key_finding import Tonality, find_keys
 from m4mcli.errors import USAGE, M4mError
+from m4mcli.generation.request import Progress
 from m4mcli.score.clock import DEFAULT_MICROSECONDS, seconds_at
 from m4mcli.score.score import Score, Tempo, TimeSignature
 from m4mcli.theory.instruments import instrument_name
@@ -56,14 +57,20 @@ class Analysis:
         return [round(t, 3) for t in seconds_at(self.score, np.asarray(ticks, np.int64)).tolist()]
 
 
-def analyze(score: Score, grid: BeatGrid | None = None) -> Analysis:
+def analyze(score: Score, grid: BeatGrid | None = None, progress: Progress | None = None) -> Analysis:
     """Find chords and keys on the beats of a grid: the file's own unless another is given.
 
-    Key signatures, markers, lyrics and track names are not read.
+    Key signatures, markers, lyrics and track names are not read. `progress` is told of three steps, of which the beats
+    were the first.
     """
+    told = progress or (lambda done, of: None)
+    told(1, 3)
     grid = grid or grid_of(score)
     harmony = recognize_chords(score, grid)
-    return Analysis(score, grid, harmony.chords, find_keys(score, grid, harmony))
+    told(2, 3)
+    tonality = find_keys(score, grid, harmony)
+    told(3, 3)
+    return Analysis(score, grid, harmony.chords, tonality)
 
 
 def analysis_form(analysis: Analysis, parts: tuple[str, ...] = PARTS) -> dict[str, Any]:

@@ -237,12 +237,13 @@ def continuer(
     temperature: float = TASK.sampling.temperature,
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
+    adapter: str | None = None,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as m4mcli.evaluation.continuation measures it, all in frames.
 
     The notes that are given, and every answer's new notes, are FRAME_NOTE rows, the metre is (given + written, 3).
     """
-    network = open_network(model, device, threads)
+    network = open_network(model, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(
@@ -255,6 +256,11 @@ def continuer(
     return answers
 
 
-def open_network(model: str | None, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """The network that ships for this task, or the named one, with its adapter for the task where it has one."""
-    return open_model(find_model(model, TASK.name), TASK.name, device, threads)
+def open_network(
+    model: str | None, device: Device = "cpu", threads: int = 1, adapter: str | None = None
+) -> OnnxNetwork:
+    """The network that ships for this task, or the named one, with its adapter for the task where it has one.
+
+    `adapter` is the file of a style adapter to put on.
+    """
+    return open_model(find_model(model, TASK.name), TASK.name, device, threads, adapter)

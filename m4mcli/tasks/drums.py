@@ -263,12 +263,13 @@ def drummer(
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
     strictness: float = 1.0,
+    adapter: str | None = None,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as m4mcli.evaluation.drumify measures it, all in frames.
 
     The others, the prompt and every sample are FRAME_NOTE rows, the metre is (frames, 3).
     """
-    network = open_model(find_model(model, TASK.name), TASK.name, device, threads)
+    network = open_model(find_model(model, TASK.name), TASK.name, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(

@@ -47,7 +47,9 @@ class Filling:
 class Plan:
     """Which tracks (indices) are written in which regions of a piece, and its notes in frames, track by track.
 
-    `kept` are the notes that stay, `ticks` where notes of a frame begin and end.
+    `kept` are the notes that stay, `ticks` where notes of a frame begin and end; `instruments` are those that the model
+    is told of each track: tracks of one program that are written are told as if they had programs akin to it, so that
+    each goes on by itself.
     """
 
     score: Score
@@ -57,6 +59,7 @@ class Plan:
     asked: bool
     kept: tuple[NDArray[np.void], ...]
     ticks: dict[int, int]
+    instruments: tuple[int, ...]
 
     def spans(self, track: int) -> tuple[tuple[int, int], ...]:
         """The stretches of ticks in which a track is written."""
@@ -77,15 +80,17 @@ def plan(score: Score, commission: Commission) -> Plan:
     for region, tracks in zip(where, chosen, strict=True):
         if not tracks:
             raise M4mError(f"no track sounds around bars {region}", "name some with --tracks")
+    instruments = apart(score, tuple(sorted({track for tracks in chosen for track in tracks})))
     kept = tuple(
-        _kept(track, [r for r, tracks in zip(where, chosen, strict=True) if i in tracks], score.tpq)
-        for i, track in enumerate(score.tracks)
+        _kept(track, told, [r for r, tracks in zip(where, chosen, strict=True) if i in tracks], score.tpq)
+        for i, (track, told) in enumerate(zip(score.tracks, instruments, strict=True))
     )
     if not any(map(len, kept)):
         raise M4mError(
             "these are all notes of the piece: nothing is left to write from", "name fewer bars, or --tracks"
         )
-    return Plan(score, ground, where, chosen, commission.tracks is not None, kept, swung_ticks(score, ground))
+    ticks = swung_ticks(score, ground)
+    return Plan(score, ground, where, chosen, commission.tracks is not None, kept, ticks, instruments)
 
 
 def fillings(score: Score, network: Network, commission: Commission, progress: Progress | None = None) -> list[Filling]:
@@ -116,7 +121,24 @@ def _filling(task: Plan, network: Network, how: Draw, progress: Progress | None)
     return Filling(tuple(_change(task, track, written[track]) for track in changed), tuple(_silent(task, written)))
 
 
-def _kept(track: Track, where: list[Region], tpq: int) -> NDArray[np.void]:
+def apart(score: Score, written: tuple[int, ...]) -> tuple[int, ...]:
+    """The instrument of each track as the model is told: of tracks to be written that share a program each its own.
+
+    The one with most notes keeps its program; another gets the nearest of the same family of eight that no track of the
+    piece has, where there is none the nearest of all. Drums stay drums.
+    """
+    told = [_instrument(track) for track in score.tracks]
+    taken, kept = set(told), set[int]()
+    for index in sorted(written, key=lambda i: -len(score.tracks[i].notes)):
+        own, free = told[index], [program for program in range(DRUMS) if program not in taken]
+        if own in kept and own != DRUMS and free:
+            told[index] = min(free, key=lambda program: (program // 8 != own // 8, abs(program - own)))
+            taken.add(told[index])
+        kept.add(own)
+    return tuple(told)
+
+
+def _kept(track: Track, instrument: int, where: list[Region], tpq: int) -> NDArray[np.void]:
     """FRAME_NOTE rows of the notes of a track that stay: none begins in a frame that is to be written."""
     spans = tuple(region.ticks for region in where)
     stay = track_frames([replace(track, notes=track.notes[~begins_in(track.notes["onset"], spans)])], tpq)
@@ -130,6 +152,7 @@ def _kept(track: Track, where: list[Region], tpq: int) -> NDArray[np.void]:
         late = inside & ~early
         stay["duration"][late] = np.maximum(1, stay["duration"][late] - (last - stay["frame"][late]))
         stay["frame"][late] = last
+    stay["instrument"] = instrument
     return in_order(stay)
 
 
@@ -140,7 +163,7 @@ def _around(task: Plan, written: list[NDArray[np.void]], region: Region, tracks:
         if set(theirs) & set(tracks):
             hidden[slice(*other.frames)] = True
     aside = [i for i in range(len(written)) if i not in tracks]
-    instruments = tuple(sorted({_instrument(task.score.tracks[i]) for i in tracks}))
+    instruments = tuple(sorted({task.instruments[i] for i in tracks}))
     return Around(
         aside=in_order(np.concatenate([np.zeros(0, FRAME_NOTE), *(x[i] for i in aside for x in (task.kept, written))])),
         kept=in_order(np.concatenate([task.kept[i] for i in tracks])),
@@ -160,10 +183,13 @@ def _instrument(track: Track) -> int:
 def _shared_out(
     task: Plan, region: Region, tracks: tuple[int, ...], made: NDArray[np.void]
 ) -> Iterator[tuple[int, NDArray[np.void]]]:
-    """The new notes of each track: of several with one instrument the one that plays most around the note's pitch."""
-    for instrument in sorted({_instrument(task.score.tracks[i]) for i in tracks}):
+    """The new notes of each track: of several with one instrument the one that plays most around the note's pitch.
+
+    Such are drums, and more tracks than there are programs.
+    """
+    for instrument in sorted({task.instruments[i] for i in tracks}):
         own = made[made["instrument"] == instrument]
-        several = [i for i in tracks if _instrument(task.score.tracks[i]) == instrument]
+        several = [i for i in tracks if task.instruments[i] == instrument]
         claims = np.stack([_claim(task.kept[i], region, instrument) for i in several])
         owner = claims[:, own["pitch"]].argmax(axis=0)
         for place, track in enumerate(several):

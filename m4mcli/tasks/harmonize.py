@@ -13,7 +13,7 @@ from m4mcli.generation.generate import Progress
 from m4mcli.generation.sampling import Sampling
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
-from m4mcli.models.session import Device, OnnxNetwork
+from m4mcli.models.session import Device, open_network
 from m4mcli.score.metre import Bar
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.chord_track import ChordPart, ChordSpan, Melody, chord_spans, merged, write_chord_parts
@@ -152,16 +152,6 @@ def _beat(bar: Bar, tick: int, following: Bar | None) -> float:
     return round(1 + (tick - start) / (whole / metre.numerator), 3)
 
 
-def open_network(model: str | None, device: Device = "cpu", threads: int = 1) -> OnnxNetwork:
-    """The network that ships for this task, or the named one, with its adapter for the task where it has one.
-
-    Raises M4mError where it is not found, is for another task, or is damaged.
-    """
-    found = find_model(model, TASK.name)
-    adapter = TASK.name if TASK.name in found.facts.get("adapters", {}) else None
-    return OnnxNetwork(found, device, threads, adapter)
-
-
 def harmonizer(
     model: str | None,
     *,
@@ -171,6 +161,7 @@ def harmonizer(
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
     strictness: float = 1.0,
+    adapter: str | None = None,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as m4mcli.evaluation.harmonize measures it, all in frames.
 
@@ -178,7 +169,7 @@ def harmonizer(
     of the beat, in frames. Out come so many samples, each FRAME_NOTE rows (m,). Raises M4mError where no such model is
     found.
     """
-    network = open_network(model, device, threads)
+    network = open_network(find_model(model, TASK.name), TASK.name, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(

@@ -117,6 +117,7 @@ def infiller(
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
     strictness: float = 1.0,
+    adapter: str | None = None,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as evaluation measures it, all in frames.
 
@@ -125,7 +126,7 @@ def infiller(
     Out come so many samples, each FRAME_NOTE rows (m,) of the hole's new notes. Raises M4mError where no such model is
     found.
     """
-    network = open_network(find_model(model, TASK.name), TASK.name, device, threads)
+    network = open_network(find_model(model, TASK.name), TASK.name, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(

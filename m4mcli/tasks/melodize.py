@@ -201,13 +201,14 @@ def melodizer(
     top_p: float = TASK.sampling.top_p,
     best_of: int = TASK.best_of,
     strictness: float = 1.0,
+    adapter: str | None = None,
 ) -> Callable[..., list[NDArray[np.void]]]:
     """The task as m4mcli.evaluation.melodize measures it, all in frames.
 
     Chords and prompt are FRAME_NOTE rows (n,), the metre is (frames, 3). Out come so many samples, each FRAME_NOTE rows
     (m,). Raises M4mError where no such model is found.
     """
-    network = open_network(find_model(model, TASK.name), TASK.name, device, threads)
+    network = open_network(find_model(model, TASK.name), TASK.name, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(

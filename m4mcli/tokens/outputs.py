@@ -82,11 +82,11 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as special:
+    if Path(path).exists() and not Path(path).is_file():
+        with Path(path).open("wb") as special:
             yield special
         return
+    target = Path(os.path.realpath(path))
     scratch = target.with_name(f".m4m-{secrets.token_hex(6)}.tmp")
     try:
         try:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from m4mcli.errors import M4mError
 from m4mcli.networks.adapter import Lora
 from m4mcli.networks.build import token_network
-from m4mcli.networks.config import FoundationConfig, read_config
+from m4mcli.networks.config import FoundationConfig, LatentConfig, read_config
 from m4mcli.networks.foundation import Foundation
+from m4mcli.networks.latent import Latent
 from m4mcli.networks.token_network import TokenNetwork
 
 
@@ -166,13 +167,27 @@ def load_token_network(path: Path) -> tuple[TokenNetwork, dict[str, Any]]:
     facts = checkpoint.facts
     try:
         config = read_config(facts["network"])
-        if isinstance(config, FoundationConfig):
+        if isinstance(config, FoundationConfig | LatentConfig):
             raise M4mError(f"{path}: no network over tokens")
         model = token_network(config, facts["tokens"]["sizes"])
         model.load_state_dict(checkpoint.average)
     except (KeyError, TypeError, RuntimeError) as e:
         raise M4mError(f"{path}: not the weights of the network it names: {str(e).splitlines()[0]}") from e
     return model.eval(), facts
+
+
+def load_latent_network(path: Path) -> tuple[Latent, dict[str, Any]]:
+    """An autoencoder with its averaged weights, and the facts stored with it. Raises M4mError."""
+    checkpoint = load_checkpoint(path)
+    try:
+        config = read_config(checkpoint.facts["network"])
+        if not isinstance(config, LatentConfig):
+            raise M4mError(f"{path}: no autoencoder over melodies")
+        model = Latent(config)
+        model.load_state_dict(checkpoint.average)
+    except (KeyError, TypeError, RuntimeError) as e:
+        raise M4mError(f"{path}: not the weights of the network it names: {str(e).splitlines()[0]}") from e
+    return model.eval(), checkpoint.facts
 
 
 def load_adapter(path: Path) -> tuple[Lora, dict[str, Any]]:

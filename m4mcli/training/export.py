@@ -8,19 +8,21 @@ from typing import Any
 
 from m4mcli.dataset.pack import Pack
 from m4mcli.errors import USAGE, M4mError
+from m4mcli.frames.melody_attributes import FILE as ATTRIBUTES
 from m4mcli.models.registry import HASHES, write_hashes
 from m4mcli.training.checkpoint import load_checkpoint, load_network
 from m4mcli.training.frame_export import FrameSubject
 from m4mcli.training.graphs import DATA, write_graphs
+from m4mcli.training.latent_export import LatentSubject
 from m4mcli.training.recipe import as_toml, build_recipe
 from m4mcli.training.sampler import Sampler
 from m4mcli.training.subject import Measured, Subject
 from m4mcli.training.token_export import TokenSubject, validation_scores
 from m4mcli.training.verify import Piece, tune, validation_pieces
 
-GRAPHS = ("encoder", "frame_step", "note_step", "row_step", "column_step")
-MADE = (*(f"{name}.onnx" for name in GRAPHS), DATA, "model.json", "export.json", HASHES)
-MADE_MANY = ("adapter-*.npz", "weights-*.safetensors")
+GRAPHS = ("encoder", "frame_step", "note_step", "row_step", "column_step", "believe", "guide", "event_step")
+MADE = (*(f"{name}.onnx" for name in GRAPHS), DATA, ATTRIBUTES, "model.json", "export.json", HASHES)
+MADE_MANY = ("adapter-*.npz", "weights-*.safetensors", "read_*.onnx")
 """Files of an older export, by name and by pattern, which a new one does not keep."""
 
 
@@ -34,11 +36,14 @@ def subject_of(
     checkpoint: Path, pack: Path | None = None, adapters: tuple[Path, ...] = (), adapter_inputs: bool = False
 ) -> Subject:
     """The network of a checkpoint, to be verified on music of a pack, or on a built-in tune. Raises M4mError."""
-    if checkpoint.is_dir() or "kind" not in load_checkpoint(checkpoint).facts["network"]:
+    kind = None if checkpoint.is_dir() else load_checkpoint(checkpoint).facts["network"].get("kind")
+    if kind is None:
         pieces = [tune()] if pack is None else _validation_pieces(checkpoint, pack)
         return FrameSubject(checkpoint, pieces, adapters, adapter_inputs)
     if adapters or adapter_inputs:
         raise M4mError(f"{checkpoint}: a network over tokens takes no adapter", status=USAGE)
+    if kind == "latent":
+        return LatentSubject(checkpoint, pack)
     return TokenSubject(checkpoint, [tune().score()] if pack is None else validation_scores(checkpoint, pack))
 
 

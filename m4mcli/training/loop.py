@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,14 @@ from torch import Tensor
 from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.pack import Pack
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.networks.config import FoundationConfig
+from m4mcli.networks.config import FoundationConfig, LatentConfig
 from m4mcli.training.checkpoint import Checkpoint, load_checkpoint, optimizer_moments, restore_moments, save_checkpoint
 from m4mcli.training.feed import default_workers, feed
 from m4mcli.training.lesson import Lesson, Pupil
-from m4mcli.training.recipe import Recipe
+from m4mcli.training.loggers import Logger, NoLogger, open_logger
+from m4mcli.training.recipe import Recipe, Trainer
 from m4mcli.training.schedule import Standing, optimizer_of, rate_at
+from m4mcli.training.team import Team, team
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -44,11 +46,22 @@ class Run:
     seen: int = 0
     standing: Standing = field(default_factory=Standing)
     losses: list[Tensor] = field(default_factory=list)
+    team: Team = field(default_factory=Team)
+    logger: Logger = field(default_factory=NoLogger)
 
     @property
     def where(self) -> Facts:
         """How far the run is."""
         return {"step": self.step, self.lesson.unit: self.seen}
+
+    @property
+    def left(self) -> range:
+        """The steps that are not done."""
+        return range(self.step, self.recipe.optimizer.steps)
+
+    def own_tensors(self, step: int) -> dict[str, Tensor]:
+        """This process's batch of a step."""
+        return self.lesson.tensors(self.team.batch(step))
 
     @property
     def rate(self) -> float:
@@ -59,7 +72,7 @@ class Run:
         """One step on a batch."""
         o, trained = self.recipe.optimizer, self.pupil.trained
         batch, units = self.lesson.batch(tensors, self.device)
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.team.batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
         kind = self.device.partition(":")[0]
@@ -67,9 +80,10 @@ class Run:
             loss = self.lesson.loss(self.pupil, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.team.average(trained)
         torch.nn.utils.clip_grad_norm_(trained.parameters(), o.clip)
         self.optimizer.step()
-        self.step, self.seen = self.step + 1, self.seen + units
+        self.step, self.seen = self.step + 1, self.seen + self.team.sums(units)[0]
         decay = min(o.average, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for name, value in trained.state_dict().items():
@@ -118,6 +132,7 @@ class Run:
         rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in facts.items()}
         with (self.folder / METRICS).open("a", encoding="utf-8") as f:
             f.write(json.dumps(rounded) + "\n")
+        self.logger.write(facts)
 
 
 def lesson_of(recipe: Recipe, music: Pack | Path) -> Lesson:
@@ -126,10 +141,15 @@ def lesson_of(recipe: Recipe, music: Pack | Path) -> Lesson:
         from m4mcli.training.frame_lesson import FrameLesson
 
         return FrameLesson(recipe, Pack(music) if isinstance(music, Path) else music)
+    sources = [source for mix in recipe.data.mix for source in mix.sources]
+    corpus = Corpus(music if isinstance(music, Path) else music.folder, sources)
+    if isinstance(recipe.network, LatentConfig):
+        from m4mcli.training.latent_lesson import LatentLesson
+
+        return LatentLesson(recipe, corpus)
     from m4mcli.training.token_lesson import TokenLesson
 
-    sources = [source for mix in recipe.data.mix for source in mix.sources]
-    return TokenLesson(recipe, Corpus(music if isinstance(music, Path) else music.folder, sources))
+    return TokenLesson(recipe, corpus)
 
 
 def begin(recipe: Recipe, lesson: Lesson, folder: Path, *, resume: bool, device: str) -> Run:
@@ -166,7 +186,7 @@ def forget_after(path: Path, step: int) -> None:
 
 def train(
     recipe: Recipe,
-    music: Pack | Path,
+    music: Pack | Path | Lesson,
     folder: Path,
     *,
     resume: bool = False,
@@ -176,7 +196,8 @@ def train(
     report: Report = lambda facts: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Train a recipe on a pack or a folder of music; returns the checkpoint. `resume` goes on from the folder's one.
+    """Train a recipe on a pack, a folder of music, or as a lesson says; returns the checkpoint. `resume` goes on from
+    the folder's one.
 
     Writes FOLDER/checkpoint.safetensors, FOLDER/best.safetensors and FOLDER/metrics.jsonl. Ends after
     recipe.optimizer.steps steps or `max_minutes`, or after the step in which `stop` says so. `workers` processes make
@@ -189,22 +210,29 @@ def train(
         torch.set_num_threads(recipe.trainer.threads)
     else:
         torch.set_float32_matmul_precision("high")
-    lesson = lesson_of(recipe, music)
-    run = begin(recipe, lesson, folder, resume=resume, device=device)
-    folder.mkdir(parents=True, exist_ok=True)
-    forget_after(folder / METRICS, run.step)
-    began, steps = time.monotonic(), range(run.step, recipe.optimizer.steps)
-    report({**run.where, "fresh": run.pupil.fresh})
-    ahead = feed(lesson.tensors, steps, device, default_workers(device) if workers is None else workers)
-    reporter = Reporter(run, report)
-    with closing(ahead) as batches:
-        while run.step < recipe.optimizer.steps and not run.over and not stop():
-            if max_minutes is not None and time.monotonic() - began >= 60 * max_minutes:
-                break
-            run.advance(next(batches))
-            reporter.after_step()
-    run.save()
+    lesson = music if isinstance(music, Lesson) else lesson_of(recipe, music)
+    ends = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+    with team(device) as (ours, here):
+        run = begin(recipe, lesson, folder, resume=resume, device=here)
+        run.team = ours
+        if ours.leads:
+            folder.mkdir(parents=True, exist_ok=True)
+            forget_after(folder / METRICS, run.step)
+            report({**run.where, "fresh": run.pupil.fresh})
+            run.logger = open_logger(recipe, folder)
+        made = default_workers(here) if workers is None else workers
+        with closing(run.logger), closing(feed(run.own_tensors, run.left, here, made)) as batches:
+            _go(run, batches, Reporter(run, report), lambda: stop() or time.monotonic() >= ends)
+        if ours.leads:
+            run.save()
     return folder / CHECKPOINT
+
+
+def _go(run: Run, batches: Iterator[dict[str, Tensor]], reporter: "Reporter", stop: Callable[[], bool]) -> None:
+    """Step by step to the end, or until one process of the team is to stop."""
+    while run.step < run.recipe.optimizer.steps and not run.over and not run.team.sums(int(stop()))[0]:
+        run.advance(next(batches))
+        reporter.after_step()
 
 
 class Reporter:
@@ -218,6 +246,12 @@ class Reporter:
     def after_step(self) -> None:
         """Tell, measure, save."""
         run, plan = self.run, self.run.recipe.trainer
+        if run.team.leads:
+            self._lead(run, plan)
+        if run.step % plan.evaluate_every == 0:
+            run.standing = run.team.leaders(run.standing)
+
+    def _lead(self, run: Run, plan: Trainer) -> None:
         if run.step % plan.report_every == 0:
             now = time.monotonic()
             speed = (run.step - self.told[1]) / (now - self.told[0])

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from m4mcli.dataset.parts import PARTS
 from m4mcli.dataset.transforms import Transforms
 from m4mcli.errors import USAGE, M4mError
-from m4mcli.networks.config import DecoderConfig, FoundationConfig, RecurrentConfig
+from m4mcli.frames.melody_events import BAR
+from m4mcli.networks.config import DecoderConfig, FoundationConfig, LatentConfig, RecurrentConfig
 from m4mcli.training.examples import MAKERS, Augmentation
 from m4mcli.training.tables import as_value, build, with_setting
 
@@ -43,11 +44,31 @@ class Data:
 class TokenPlan:
     """The tokens that a network over tokens reads: a scheme of `m4m tokenize`.
 
-    `config` sets the scheme in MidiTok's words; what it does not say is as in MidiTok.
+    `config` sets the scheme in MidiTok's words; what it does not say is as in MidiTok. `bpe` is a file of `m4m tokenize
+    --train-bpe`: its ids are merged, and its settings are taken in the place of `config`.
     """
 
     scheme: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    bpe: str = ""
+
+
+@dataclass(frozen=True)
+class LatentPlan:
+    """What an autoencoder's loss is made of, in the words of MusicVAE (arXiv 1803.05428).
+
+    The divergence above `free_bits` costs `beta` times what it is, which it comes near by 1 - `beta_rate` ^ step, where
+    steps are counted after the first `beta_after`: until then points are only told again. Of several processes that
+    train, each batch counts as a step.
+    `sampling_rate` is the k of the inverse sigmoid k / (k + exp(step / k)): the share of real events that are told
+    before the next one; 0: all are real.
+    """
+
+    beta: float = 0.2
+    beta_rate: float = 0.99999
+    beta_after: int = 0
+    free_bits: float = 48.0
+    sampling_rate: float = 1000.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +100,7 @@ class Trainer:
     """When to report, save and measure, in steps; on how many validation windows of each source; how to compute.
 
     `stop_after` measurements without a better one the run ends (0: never). `precision` is that of the products,
-    `threads` are those of the processor, `compile` compiles the blocks.
+    `threads` are those of the processor, `compile` compiles the blocks; `logger` is told beside metrics.jsonl.
     """
 
     report_every: int = 50
@@ -90,6 +111,7 @@ class Trainer:
     precision: Literal["fp32", "bf16"] = "bf16"
     threads: int = 1
     compile: bool = False
+    logger: Literal["none", "tensorboard", "wandb"] = "none"
 
 
 @dataclass(frozen=True)
@@ -110,8 +132,9 @@ class Recipe:
     task: str
     seed: int = 0
     start: str = ""
-    network: FoundationConfig | DecoderConfig | RecurrentConfig = field(default_factory=FoundationConfig)
+    network: FoundationConfig | DecoderConfig | RecurrentConfig | LatentConfig = field(default_factory=FoundationConfig)
     tokens: TokenPlan = field(default_factory=TokenPlan)
+    latent: LatentPlan = field(default_factory=LatentPlan)
     adapter: AdapterPlan = field(default_factory=AdapterPlan)
     data: Data = field(default_factory=Data)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -126,10 +149,13 @@ def _faults(recipe: Recipe) -> Iterator[str]:
     counts |= {"optimizer.warmup": o.warmup, "trainer.threads": t.threads, "trainer.report_every": t.report_every}
     counts |= {"trainer.save_every": t.save_every, "trainer.evaluate_every": t.evaluate_every}
     counts |= {"trainer.evaluate_windows": t.evaluate_windows, "optimizer.patience": o.patience}
-    if not isinstance(n, RecurrentConfig):
+    if isinstance(n, FoundationConfig | DecoderConfig):
         counts["network.heads"] = n.heads
     yield from (f"{name} must be 1 or more" for name, count in counts.items() if count < 1)
-    yield from _frame_faults(recipe, n) if isinstance(n, FoundationConfig) else _token_faults(recipe, n)
+    if isinstance(n, LatentConfig):
+        yield from _latent_faults(recipe, n)
+    else:
+        yield from _frame_faults(recipe, n) if isinstance(n, FoundationConfig) else _token_faults(recipe, n)
     if not d.mix:
         yield "data.mix is empty: nothing to train on"
     if recipe.adapter.rank < 0:
@@ -175,6 +201,25 @@ def _token_faults(recipe: Recipe, n: DecoderConfig | RecurrentConfig) -> Iterato
     for mix in d.mix:
         if mix.transforms != Transforms(transpose=mix.transforms.transpose):
             yield "data.mix.transforms: networks over tokens take transpose alone"
+    yield from _mix_faults(recipe, PARTS)
+
+
+def _latent_faults(recipe: Recipe, n: LatentConfig) -> Iterator[str]:
+    sizes = {"latent": n.latent, "encoder_width": n.encoder_width, "encoder_layers": n.encoder_layers}
+    sizes |= {"segments": n.segments, "conductor_width": n.conductor_width, "guide": n.guide}
+    sizes |= {"conductor_layers": n.conductor_layers}
+    yield from (f"network.{name} must be 1 or more" for name, size in sizes.items() if size < 1)
+    if n.events < BAR or n.events % BAR or (n.segments > 0 and n.events % n.segments):
+        yield f"network.events must be whole bars of {BAR}, and a multiple of network.segments"
+    if not 0 <= recipe.latent.beta_rate <= 1 or recipe.latent.beta < 0 or recipe.latent.free_bits < 0:
+        yield "latent.beta and latent.free_bits must be 0 or more, latent.beta_rate from 0 to 1"
+    if min(recipe.latent.sampling_rate, recipe.latent.beta_after) < 0:
+        yield "latent.sampling_rate and latent.beta_after must be 0 or more"
+    if recipe.start or recipe.adapter.rank:
+        yield "start and adapter.rank: only the foundation takes adapters, and an autoencoder begins anew"
+    for mix in recipe.data.mix:
+        if mix.transforms != Transforms(transpose=mix.transforms.transpose):
+            yield "data.mix.transforms: autoencoders take transpose alone"
     yield from _mix_faults(recipe, PARTS)
 
 

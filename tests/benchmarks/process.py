@@ -9,12 +9,10 @@ wall time more than CPU time.
 """
 
 import argparse
-import os
 import random
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from m4mcli.cli import COMMANDS
@@ -22,6 +20,16 @@ from m4mcli.score.score import Score, Track, notes_array
 from m4mcli.score.write import score_to_midi
 
 ROUNDS = 7
+LAUNCHER = """
+import os, subprocess, sys, time
+start = time.monotonic()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_utime + usage.ru_stime, time.monotonic() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a command from a small process: a child's peak memory begins with that of the process that starts it."""
+
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 
 
@@ -34,14 +42,12 @@ def melody(bars: int) -> bytes:
 
 def measured(command: list[str]) -> tuple[float, float, float]:
     """CPU seconds, wall seconds and peak MB of a process that must succeed."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command}: status {process.returncode}")
+    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command}: status {done.returncode}: {done.stderr.decode()}")
+    cpu, wall, peak = map(float, done.stdout.split())
     kilo = 1 if sys.platform != "darwin" else 1 / 1024
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - start, usage.ru_maxrss * kilo / 1024
+    return cpu, wall, peak * kilo / 1024
 
 
 def least(commands: list[list[str]], rounds: int) -> list[tuple[float, float, float]]:
@@ -63,7 +69,6 @@ def main() -> None:
         options: list[str] = []
         if given.base:
             base = Path(folder) / "base"
-            # In a process of its own: a child's peak memory begins with that of the process that starts it.
             maker = Path(__file__).with_name("folders.py")
             subprocess.run([sys.executable, maker, "foundation-base", base], check=True, capture_output=True)
             options = ["--model", str(base)]
