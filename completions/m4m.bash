@@ -200,6 +200,7 @@ _m4m() {
         adapt:--against) _m4m_folders; return ;;
         adapt:--rank) :; return ;;
         adapt:--rate) :; return ;;
+        adapt:--remember) :; return ;;
         adapt:--steps) :; return ;;
         adapt:--max-minutes) :; return ;;
         adapt:--seed) :; return ;;
@@ -305,7 +306,7 @@ _m4m() {
         diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
-        adapt) words="-o --output --task --model --against --rank --rate --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
+        adapt) words="-o --output --task --model --against --rank --rate --remember --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
         sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --attribute --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         interpolate) words="--steps --out-dir --attribute --model --seed --temperature --top-p --device --threads -o --output --json -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;

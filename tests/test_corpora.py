@@ -140,6 +140,8 @@ def midi(*tracks: bytes) -> bytes:
 
 
 NOTE_ON_1, SET_40_ON_1 = b"\0\x91\x3c\x40\x60\x81\x3c\0", b"\0\xc1\x28"
+ON_1, ON_2 = b"\x60\x91\x3c\x40", b"\0\x92\x40\x40"
+FOUR, THREE = b"\0\xff\x58\4\4\2\x18\x08", b"\0\xff\x58\4\3\2\x18\x08"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,17 @@ NOTE_ON_1, SET_40_ON_1 = b"\0\x91\x3c\x40\x60\x81\x3c\0", b"\0\xc1\x28"
         (midi(SET_40_ON_1, NOTE_ON_1), False),  # the program is another track's
         (midi(b"\0\x91\x3c\x40" + SET_40_ON_1 + b"\x60\x81\x3c\0"), False),  # it is set behind the note
         (midi(b"\0\xff\x03\x04H\xf6rn" + NOTE_ON_1), True),
+        (midi(b"\0\xff\x03\x04Horn\0\xff\x03\x04Bell" + NOTE_ON_1), True),  # the first is the name
+        (midi(b"\0\xff\x03\0\0\xff\x03\x01A" + NOTE_ON_1, b"\0\xff\x03\x01A" + NOTE_ON_1), False),
         (midi(NOTE_ON_1) + b"junk", True),
+        (midi(ON_1 + b"\x60\x91\x3e\x40"), True),  # notes that do not end, on the last tick too
+        (midi(NOTE_ON_1 + ON_1), True),
+        (midi(ON_1 + ON_1), False),  # two of one pitch
+        (midi(FOUR + NOTE_ON_1, THREE), True),
+        (midi(THREE * 30 + FOUR + NOTE_ON_1), False),  # too many to know the last
+        (midi(ON_2 + SET_40_ON_1 + NOTE_ON_1 + b"\0\x82\x40\0"), True),  # two channels in one track
+        (midi(SET_40_ON_1 + ON_1 + ON_2 + b"\0\xc2\x28\x60\x81\x3c\0\0\x82\x40\0"), False),
+        (midi(ON_2 + NOTE_ON_1 + b"\0\x82\x40\0", SET_40_ON_1), False),
         (midi(NOTE_ON_1)[:-5], False),
         (b"{}", False),
     ],
@@ -160,7 +172,9 @@ def test_what_symusic_would_lose_is_read_with_care(data: bytes, through: bool) -
     assert (quick is not None) == through
     if quick is not None:
         careful = [track for track in read_score(data, "x").score.tracks if len(track.notes)]
-        assert [(t.name, t.program) for t in quick.tracks] == [(t.name, t.program) for t in careful]
+        told = [(t.name, t.program, t.notes.tolist()) for t in quick.tracks]
+        assert sorted(told) == sorted((t.name, t.program, t.notes.tolist()) for t in careful)
+        assert quick.time_signatures == read_score(data, "x").score.time_signatures
 
 
 # Archives

@@ -109,6 +109,7 @@ def test_json(m4m: Run, tmp_path: Path) -> None:
     after = with_rows([*ROWS[:1], (500, 480, 64, 80), *ROWS[2:3]])
     status, lines = said(m4m, tmp_path, PIECE, after, "--json")
     found = json.loads("\n".join(lines))
+    assert json.dumps(found, indent=2, ensure_ascii=False).splitlines() == lines
     assert (status, found["same"], found["files"]) == (3, False, ["a.mid", "b.mid"])
     (track,) = found["tracks"]
     assert [note["pitch"] for note in track["gone"]] == [72]

@@ -17,7 +17,7 @@ from m4mcli.generation.generate import CONTEXT, LOOKAHEAD, FrameWriter, context,
 from m4mcli.generation.request import Piece, Sample
 from m4mcli.generation.rules import Masks, Rules
 from m4mcli.generation.sampling import Sampling
-from m4mcli.generation.window import Window, part_of, slots
+from m4mcli.generation.window import MOST, Window, part_of, slots
 
 HOT = Sampling(temperature=1.5)
 CHORDS = Rules(instruments=(0,), at_most=6, at_least=3, chords=True, continuous=True)
@@ -214,6 +214,16 @@ def test_parts_and_slots_by_hand() -> None:
     assert rows[:, :, 0].tolist() == [[0, -1], [-1, -1], [5, 10], [-1, -1]]
 
 
+def test_a_frame_fuller_than_the_network_reads_is_thinned_evenly() -> None:
+    count = np.array([MOST, 2 * MOST, MOST + 1])
+    fields = np.arange(count.sum() * 5).reshape(-1, 5)
+    rows = slots(np.repeat(np.arange(3), count), fields, 3)
+    assert rows.shape == (3, MOST, 5)
+    assert rows[0].tolist() == fields[:MOST].tolist()
+    assert rows[1].tolist() == fields[MOST : 3 * MOST : 2].tolist()
+    assert len(np.unique(rows[2, :, 0])) == MOST
+
+
 def test_a_piece_keeps_its_notes_and_when_they_end() -> None:
     piece = Piece(np.random.default_rng(0))
     assert len(piece.notes) == piece.sounds_until == 0
@@ -221,3 +231,17 @@ def test_a_piece_keeps_its_notes_and_when_they_end() -> None:
         piece.add(np.array([(start, 0, 60, 10 - 4 * start)], FRAME_NOTE))
     assert piece.notes["frame"].tolist() == [0, 1, 2]
     assert piece.sounds_until == 10
+
+
+def test_the_notes_that_sound_are_found_at_any_frame() -> None:
+    rng, piece = np.random.default_rng(0), Piece(np.random.default_rng(0))
+    assert not piece.begun
+    for frame in range(300):
+        notes = np.zeros(int(rng.integers(0, 3)), FRAME_NOTE)
+        notes["frame"], notes["duration"] = frame, rng.integers(1, 60, len(notes))
+        piece.add(notes)
+        # Back at every hundredth frame, as where a window opens.
+        asked = frame - (128 if frame % 100 == 0 else 36)
+        expected = piece.notes[piece.notes["frame"] + piece.notes["duration"] > asked]
+        assert piece.sounding_from(asked).tolist() == expected.tolist()
+    assert piece.begun

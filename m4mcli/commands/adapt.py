@@ -42,6 +42,9 @@ Against = Annotated[
 ]
 Rank = Annotated[int, typer.Option("--rank", min=1, max=64, metavar="N", help="Size of the changes.")]
 Rate = Annotated[float, typer.Option("--rate", min=0, metavar="R", help="How fast it learns.")]
+Remember = Annotated[
+    int, typer.Option("--remember", min=0, metavar="N", help="Pieces of its own that it is not to unlearn; 0: none.")
+]
 Steps = Annotated[
     int, typer.Option("--steps", min=1, metavar="N", help="Steps at most; it ends when nothing is gained.")
 ]
@@ -58,8 +61,9 @@ def adapt(
     tasks: TaskNames = None,
     model: Model = None,
     against: Against = None,
-    rank: Rank = 8,
-    rate: Rate = 2e-3,
+    rank: Rank = 16,
+    rate: Rate = 0.004,
+    remember: Remember = 16,
     steps: Steps = 400,
     max_minutes: MaxMinutes = None,
     seed: Seed = "0",
@@ -97,7 +101,7 @@ def adapt(
     from m4mcli.training.progress import reporting
     from m4mcli.training.style import write_style
 
-    plan = Plan(rank=rank, steps=steps, lr=rate, seed=run.seed(seed), threads=threads, max_minutes=max_minutes)
+    plan = Plan(rank, remember, steps, lr=rate, seed=run.seed(seed), threads=threads, max_minutes=max_minutes)
     say = Invocation("adapt", verbose=True).say
     arrays: dict[str, Any] = {}
     told: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """`m4m diff`: where two pieces differ as music."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,7 +54,7 @@ def diff(
     places = Places(first), Places(second)
     run = Invocation("diff", None, output)
     if as_json:
-        run.write(json.dumps(_json(found, files, (first, second), places), indent=2, ensure_ascii=False) + "\n")
+        run.write(_json(found, files, (first, second), places))
     elif not found.same:
         head = [f"--- {printable(files[0])}", f"+++ {printable(files[1])}"]
         run.write("\n".join([*head, *_text(found, (first, second), places, brief), ""]))
@@ -146,9 +147,9 @@ def _listed(track: "TrackDifference", scores: "tuple[Score, Score]", places: "tu
     return [line for _, line in sorted(rows, key=lambda row: row[0])]
 
 
-def _json(
-    found: "Difference", files: list[str], scores: "tuple[Score, Score]", places: "tuple[Places, Places]"
-) -> dict[str, Any]:
+def _json(found: "Difference", files: list[str], scores: "tuple[Score, Score]", places: "tuple[Places, Places]") -> str:
+    """The differences as JSON, written note by note: as objects a million of them would fill the memory."""
+
     def note(side: int, n: "Note") -> dict[str, Any]:
         bar, beat = places[side].at(n.onset)
         return n._asdict() | {"bar": bar, "beat": beat}
@@ -160,10 +161,22 @@ def _json(
         return {"track": index + 1, "name": track.name, "program": track.program, "drums": track.is_drum,
                 "notes": len(track.notes)}  # fmt: skip
 
-    def pairs(rows: "tuple[Pair, ...]") -> list[dict[str, Any]]:
-        return [{"before": note(0, p.before), "after": note(1, p.after)} for p in rows]
+    def pairs(rows: "tuple[Pair, ...]") -> str:
+        return _array(({"before": note(0, p.before), "after": note(1, p.after)} for p in rows), 3)
 
-    return {
+    def track(t: "TrackDifference") -> str:
+        fields = {
+            "before": _indented(track_of(0, t.first), 3),
+            "after": _indented(track_of(1, t.second), 3),
+            "gone": _array((note(0, n) for n in t.gone), 3),
+            "added": _array((note(1, n) for n in t.added), 3),
+            "moved": pairs(t.moved),
+            "changed": pairs(t.changed),
+            "others": _array(({"what": what, "gone": gone, "added": added} for what, gone, added in t.others), 3),
+        }
+        return "    {\n" + ",\n".join(f'      "{name}": {text}' for name, text in fields.items()) + "\n    }"
+
+    head = {
         "m4m": 1,
         "kind": "diff",
         "files": files,
@@ -173,17 +186,18 @@ def _json(
             {"what": t.what, "tick": t.tick, "bar": places[0].at(t.tick)[0], "before": t.before, "after": t.after}
             for t in found.turns
         ],
-        "tracks": [
-            {
-                "before": track_of(0, t.first),
-                "after": track_of(1, t.second),
-                "gone": [note(0, n) for n in t.gone],
-                "added": [note(1, n) for n in t.added],
-                "moved": pairs(t.moved),
-                "changed": pairs(t.changed),
-                "others": [{"what": what, "gone": gone, "added": added} for what, gone, added in t.others],
-            }
-            for t in found.tracks
-            if not t.same
-        ],
     }
+    tracks = ",\n".join(track(t) for t in found.tracks if not t.same)
+    listed = f"[\n{tracks}\n  ]" if tracks else "[]"
+    return _indented(head, 0).removesuffix("\n}") + f',\n  "tracks": {listed}\n}}\n'
+
+
+def _array(rows: Iterable[dict[str, Any]], depth: int) -> str:
+    """Rows as a JSON array that stands so many levels deep."""
+    pad = "  " * depth
+    texts = ",\n".join(f"{pad}  {_indented(row, depth + 1)}" for row in rows)
+    return f"[\n{texts}\n{pad}]" if texts else "[]"
+
+
+def _indented(value: Any, depth: int) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n" + "  " * depth)

@@ -120,7 +120,7 @@ def sample(
     from m4mcli.tasks.melody_space import TASK as SPACE
     from m4mcli.tasks.token_piece import TASK, Wish, write_pieces
     from m4mcli.theory.instruments import parse_instruments
-    from m4mcli.tokens.coder import coder_of
+    from m4mcli.tokens.merged import opened_coder
 
     found = find_model(model, TASK, SPACE)
     sampling, number = Sampling().asked(temperature, top_p, top_k, min_p), run.seed(seed)
@@ -130,7 +130,7 @@ def sample(
         _write_melodies(run, found, count, out_dir, (sampling, number, attribute or []), device, threads)
         return
     _refuse({"--attribute": attribute}, f"{found.name} knows no attributes")
-    coder = coder_of(found.facts["tokens"], str(found.path))
+    coder = opened_coder(found.facts["tokens"], str(found.path))
     if (as_abc or output.endswith(".abc")) and coder.scheme.name != "abc":
         raise M4mError(f"{found.name} does not write ABC", f"its tokens are {coder.scheme.name}", USAGE)
     given = None if prompt is None else run.read(music_out=out_dir is None).score

@@ -45,6 +45,8 @@ WRITTEN_FRAMES = 128
 """Of a piece that the foundation writes from nothing."""
 
 MILLION = 1e6
+HEARD = ("trained_frames", "trained_rows", "trained_windows")
+"""What a model has heard, by the unit that it is counted in."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ class Asked:
 
 
 def size_of(model: ModelFolder) -> Figures:
-    """Millions of parameters, megabytes of graphs and weights, millions of frames or rows that it was trained on."""
+    """Millions of parameters, megabytes of graphs and weights, millions of units of music that it was trained on."""
     files = [p for p in model.path.iterdir() if p.name.endswith((".onnx", ".data", ".npz"))]
     facts = model.facts
-    heard = facts.get("trained_frames", facts.get("trained_rows"))
+    heard = next((facts[name] for name in HEARD if name in facts), None)
     return {
         "parameters": facts["parameters"] / MILLION if "parameters" in facts else None,
         "megabytes": sum(p.stat().st_size for p in files) / MILLION,

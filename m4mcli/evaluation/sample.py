@@ -30,7 +30,8 @@ from m4mcli.models.token_model import TokenModel
 from m4mcli.models.token_session import OnnxTokenModel
 from m4mcli.score.score import Score
 from m4mcli.tasks.token_piece import TASK, Wish, write_pieces
-from m4mcli.tokens.coder import Coder, coder_of
+from m4mcli.tokens.coder import Coder
+from m4mcli.tokens.merged import opened_coder
 
 DESCRIBED = ("pitch_class_entropy", "scale_consistency", "groove_consistency")
 FIGURES = ("nats_per_note", *DESCRIBED, "notes_per_quarter", "notes_per_second")
@@ -69,7 +70,7 @@ def open_writer(
     if best_of is not None:
         raise M4mError("--best-of: nothing is chosen among what a model over tokens writes", "leave it out", USAGE)
     found = find_model(name, TASK)
-    coder = coder_of(found.facts["tokens"], str(found.path))
+    coder = opened_coder(found.facts["tokens"], str(found.path))
     model = OnnxTokenModel(found, device, threads)
     return Writer(model, coder, found.facts["part"], Sampling().asked(temperature, top_p))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.fields import END, field_notes
-from m4mcli.frames.frames import DRUMS, in_order
+from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order
 from m4mcli.generation.guidance import Guided, GuidedWindow
 from m4mcli.generation.request import Piece, Progress, Request, Sample, Written
 from m4mcli.generation.rules import Last, Mask, Masks, Rules
@@ -156,7 +156,7 @@ def generate(
     network = Guided(network, strictness) if guided else network
     pieces = [Piece(np.random.default_rng([seed, i])) for i in range(samples)]
     fixed_notes = in_order(request.fixed_notes)
-    how = Masks(rules), sampling
+    how, nothing = (Masks(rules), sampling), np.zeros(0, FRAME_NOTE)
     window, opened = open_window(network, request, 0, samples), set(seams(request, network.shape.window))
     for frame in range(request.length):
         if request.fixed[frame]:
@@ -170,12 +170,12 @@ def generate(
             window = open_window(network, request, _window_start(request, frame, network.shape.window), samples)
         hidden, circles = window.read_to(frame, pieces)
         due = request.start_by is not None and frame >= request.start_by
-        silent = [p.sounds_until <= frame and (due or bool(len(p.notes))) for p in pieces]
-        must = [(rules.continuous and s) or (due and not len(p.notes)) for s, p in zip(silent, pieces, strict=True)]
+        silent = [p.sounds_until <= frame and (due or p.begun) for p in pieces]
+        must = [(rules.continuous and s) or (due and not p.begun) for s, p in zip(silent, pieces, strict=True)]
         state = hidden[:, -1], circles[:, -1]
         writer = FrameWriter(network, state, pieces, how, must, request.length - frame)
         for i, (piece, fields) in enumerate(zip(pieces, writer.write(), strict=True)):
-            notes = field_notes(frame, np.array(fields)) if fields else piece.notes[:0]
+            notes = field_notes(frame, np.array(fields)) if fields else nothing
             piece.add(notes)
             if written is not None and i == 0:
                 written(frame, notes)

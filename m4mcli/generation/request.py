@@ -51,12 +51,28 @@ class Piece:
         self.log_likelihood = 0.0
         self.choices = 0
         self._parts: list[NDArray[np.void]] = []
+        self._sounding = np.zeros(0, FRAME_NOTE)
+        self._sounding_from = 0
 
     def add(self, notes: NDArray[np.void]) -> None:
         """Write notes behind those that are there."""
         if len(notes):
             self._parts.append(notes)
+            self._sounding = np.concatenate((self._sounding, notes))
             self.sounds_until = max(self.sounds_until, int((notes["frame"] + notes["duration"]).max()))
+
+    @property
+    def begun(self) -> bool:
+        """Whether any note is written."""
+        return bool(self._parts)
+
+    def sounding_from(self, frame: int) -> NDArray[np.void]:
+        """The notes that end behind a frame. Asked for later and later frames it takes no longer in a long piece."""
+        if frame < self._sounding_from:
+            self._sounding = self.notes
+        self._sounding_from = frame
+        self._sounding = self._sounding[self._sounding["frame"] + self._sounding["duration"] > frame]
+        return self._sounding
 
     @property
     def notes(self) -> NDArray[np.void]:

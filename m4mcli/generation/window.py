@@ -15,15 +15,25 @@ TARGET, REFERENCE = 0, 1
 FREE_METRE = (0, 16, 4)
 """What stands for the metre where it is not told: 16 frames from here on."""
 
+MOST = 128
+"""Notes of a frame that the network reads: what sounds at once in a tutti, and not in a wall of a million notes."""
+
 NEAR = PAST + 16
 """Frames of what was written that are enough to describe the next one."""
 
 
 def slots(frame: NDArray[np.int64], fields: NDArray[np.int64], length: int) -> Integers:
-    """Packed rows (n, 5) by frame as padded slots (length, S, 5), empty slots -1, S at least 1."""
+    """Packed rows (n, 5) by frame as padded slots (length, S, 5), empty slots -1, S from 1 to MOST.
+
+    Of a fuller frame every k-th row is kept.
+    """
     count = np.bincount(frame, minlength=length)
-    padded = np.full((length, max(1, int(count.max(initial=0))), 5), -1, np.int64)
     place = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
+    if count.max(initial=0) > MOST:
+        full = np.maximum(count, MOST)[frame]
+        kept = place * MOST % full < MOST
+        frame, fields, place = frame[kept], fields[kept], (place * MOST // full)[kept]
+    padded = np.full((length, int(np.clip(count.max(initial=0), 1, MOST)), 5), -1, np.int64)
     padded[frame, place] = fields
     return padded
 
@@ -128,7 +138,8 @@ class Window:
         """Pieces before each of the frames first..last: slots (B, F, S, 5), features (B, F, 12, HISTORY_FEATURES)."""
         near = max(0, first - NEAR)
         size = last + 1 - near
-        parts = [part_of(piece.notes, self.start + near, self.start + last) for piece in pieces]
+        begin, end = self.start + near, self.start + last
+        parts = [part_of(piece.sounding_from(begin), begin, end) for piece in pieces]
         # All in one row of frames, so far from each other that no note of one reaches into another.
         apart = size + max((int(p["duration"].max()) for p in parts if len(p)), default=0)
         for b, part in enumerate(parts):

@@ -87,8 +87,9 @@ def _worked(work: Work, job: Job) -> Outcome:
 
 
 def _connect(ray: Any, address: str | None, jobs: int | None) -> None:
-    # Otherwise a cluster that is started here reports its use to Ray's makers.
+    # Otherwise a cluster that is started here reports its use to Ray's makers, and its workers yield to everyone else.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_worker_niceness", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         options |= {"num_cpus": jobs or available_processors(), "include_dashboard": False}

@@ -151,6 +151,7 @@ class OnnxNetwork:
         if adapter is not None:
             path = model.path / told["file"] if isinstance(adapter, str) else adapter
             self._adapter = read_adapter(path, wanted)
+        self._keeps_on = "cuda" if self.provider == "CUDAExecutionProvider" else ""
 
     @property
     def shape(self) -> Shape:
@@ -171,12 +172,22 @@ class OnnxNetwork:
     def frame_step(
         self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
     ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
+        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values.
+
+        On a GPU these stay there: OrtValues, which are given back as they are.
+        """
         feeds = dict(vars(inputs)) | {f"past_{i}": p for i, p in enumerate(past)} | self._adapter
         if self._memory and not memory:
             memory = tuple(self._nothing(sizes, len(inputs.kind)) for sizes in self._memory.values())
         feeds |= {f"memory_{i}": m for i, m in enumerate(memory)}
-        hidden, circles, *present = self._sessions["frame_step"].run(None, feeds)
+        session = self._sessions["frame_step"]
+        if self._keeps_on:
+            from m4mcli.models.binding import run_bound
+
+            names = tuple(f"present_{i}" for i in range(len(past)))
+            (hidden, circles), kept_there = run_bound(session, feeds, ("hidden", "circles"), names, self._keeps_on)
+            return hidden, circles, tuple(kept_there)
+        hidden, circles, *present = session.run(None, feeds)
         return hidden, circles, tuple(present)
 
     @staticmethod

@@ -115,7 +115,7 @@ class Latent(nn.Module):
         if c.segments == 1:
             return point[:, None]
         start = apart(self.conduct, point).tanh().view(-1, 2, c.conductor_layers, c.conductor_width)
-        outputs, cells = [list(array.split(1, dim=1)) for array in start.unbind(1)]
+        outputs, cells = ([array[:, i : i + 1] for i in range(c.conductor_layers)] for array in start.unbind(1))
         found = []
         for _ in range(c.segments):
             x = torch.zeros_like(point[:, None, :1])
@@ -150,15 +150,17 @@ class Latent(nn.Module):
         logits = []
         before = torch.full_like(events[:, 0], NOTHING)
         length = events.shape[1] // self.config.segments
-        table, told_by_guide = self.writer.weight_ih_l0.split((self.vocabulary, self.begin.in_features), dim=1)
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        told_by_both, told_by_outputs, *biases = (self.writer.get_parameter(name) for name in names)
+        table, told_by_guide = told_by_both[:, : self.vocabulary], told_by_both[:, self.vocabulary :]
         table = F.pad(table.t(), (0, 0, 1, 0))
-        bias = self.writer.bias_ih_l0 + self.writer.bias_hh_l0
+        bias = biases[0] + biases[1]
         for segment, guide in enumerate(self.guides(point).unbind(1)):
             start = self.hands(guide)
             outputs, cells = list(start.outputs.unbind(1)), list(start.cells.unbind(1))
             always = F.linear(guide, told_by_guide, bias)
             for place in range(segment * length, (segment + 1) * length):
-                sums = F.embedding(before + 1, table) + always + F.linear(outputs[0], self.writer.weight_hh_l0)
+                sums = F.embedding(before + 1, table) + always + F.linear(outputs[0], told_by_outputs)
                 outputs[0], cells[0] = gated(sums, cells[0])
                 for layer in range(1, self.config.layers):
                     x = outputs[layer - 1]

@@ -61,19 +61,55 @@ def _head(name: bytes, first: int | None, set_to: dict[int, int]) -> Head:
     return Head(name, first, frozenset(set_to) - silent, silent)
 
 
-def programs_unclear(chunks: Sequence[bytes], heads: Sequence[Head]) -> bool:
-    """Whether notes may have a program that symusic does not see: another track's, or one set just behind them."""
+def programs_clear(chunks: Sequence[bytes], heads: Sequence[Head], parts: int) -> bool:
+    """Whether the heads show that each note's program is its own track's, told before it, or never told.
+
+    `parts` are those with notes. Where there are more than tracks, a track may play on channels that its head does not
+    tell.
+    """
+    if parts > sum(one.first is not None for one in heads):
+        return False
     for i, (chunk, one) in enumerate(zip(chunks, heads, strict=True)):
-        if one.first in (None, DRUM_CHANNEL, *one.sets):
+        if one.first is None:
+            if one.sets == ALL and any(0x90 | channel in chunk for channel in ALL):
+                return False
+            continue
+        if one.first in (DRUM_CHANNEL, *one.sets):
             continue
         if any(one.first in other.sets for j, other in enumerate(heads) if j != i):
-            return True
-        if one.first in one.sets_to_0:
-            continue
+            return False
         # A data byte is never that high: it is a program change, or by a rare chance a part of a time or of text.
-        if 0xC0 | (one.first or 0) in chunk:
-            return True
-    return False
+        if one.first not in one.sets_to_0 and 0xC0 | one.first in chunk:
+            return False
+    return True
+
+
+def marked(chunk: bytes, number: int) -> bytes:
+    """The track with a mark on each channel that it may play on: a note without length, before all else.
+
+    Its pitch is the channel, its velocity the number of the track.
+    """
+    channels = [channel for channel in ALL if 0x90 | channel in chunk]
+    return b"".join(bytes((0, 0x90 | c, c, number, 0, 0x80 | c, c, 0)) for c in channels) + chunk
+
+
+def program_told(chunks: Sequence[bytes], heads: Sequence[Head], i: int, channel: int) -> bool:
+    """Whether notes of track `i` with program 0 on a channel have it because the track said so, or no track did."""
+    one, chunk = heads[i], chunks[i]
+    if channel == one.first and channel in one.sets | one.sets_to_0:
+        return True
+    own = _set_at(chunk, channel)
+    if channel != one.first and 0 <= own < chunk.find(0x90 | channel):
+        return True
+    return all(_set_at(other, channel) < 0 for other in chunks)
+
+
+def _set_at(chunk: bytes, channel: int) -> int:
+    """Where a chunk seems to set the program of a channel first: a status byte between two that are none; else -1."""
+    at = chunk.find(0xC0 | channel)
+    while at >= 0 and (chunk[at - 1] > 127 or chunk[at + 1 : at + 2] > b"\x7f"):
+        at = chunk.find(0xC0 | channel, at + 1)
+    return at
 
 
 def _number(chunk: bytes, at: int) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """A piece as a task sees it: its bars, their metre in frames, and where its notes really lie around each frame."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +34,14 @@ class Ground:
         """Frames."""
         return len(self.metre)
 
-    @property
+    @cached_property
     def bar_frames(self) -> list[int]:
         """The frame in which each bar begins."""
         return [frame_of(bar.tick, self.tpq) for bar in self.bars]
 
     def bar_of(self, frame: int) -> int:
         """The index of the bar that holds a frame."""
-        return max(0, int(np.searchsorted(self.bar_frames, frame, side="right")) - 1)
+        return max(0, bisect_right(self.bar_frames, frame) - 1)
 
 
 def ground_of(score: Score, end: int | None = None) -> Ground:

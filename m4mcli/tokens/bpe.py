@@ -55,10 +55,10 @@ class Merges:
         """The same music in merged ids. Raises M4mError for tokens of another scheme or other settings."""
         if tokens.scheme != self.scheme or tokens.settings != self.settings:
             raise M4mError(f"merges for {self.scheme}, tokens of {tokens.scheme}", "give the settings of the merges")
-        splits = _splits(tokens, self.settings)
+        cuts = splits(tokens, self.settings)
         merged = [
             self.model.encode(list(_texts(ids, self.characters, split)), is_pretokenized=True).ids
-            for ids, split in zip(tokens.sequences, splits, strict=True)
+            for ids, split in zip(tokens.sequences, cuts, strict=True)
         ]
         whole = np.array([i for ids in merged for i in ids], np.int64)
         lengths = None if tokens.lengths is None else tuple(map(len, merged))
@@ -81,7 +81,7 @@ class Merges:
         return np.asarray(flat[np.repeat(starts[known], count) + offset], np.int64)
 
 
-def _splits(tokens: Tokens, settings: Settings) -> list[Ids]:
+def splits(tokens: Tokens, settings: Settings) -> list[Ids]:
     """Where each sequence is cut: at its bars, or nowhere."""
     lengths = (len(tokens.ids),) if tokens.lengths is None else tokens.lengths
     ends = np.cumsum(lengths)
@@ -131,7 +131,7 @@ def train(pieces: Iterable[Tokens], scheme: Scheme, size: int) -> str:
     texts = (
         list(_texts(ids, characters, split))
         for tokens in pieces
-        for ids, split in zip(tokens.sequences, _splits(tokens, settings), strict=True)
+        for ids, split in zip(tokens.sequences, splits(tokens, settings), strict=True)
     )
     tokenizer.train_from_iterator(texts, trainer=trainer)
     names = scheme.vocabulary.names

@@ -1,5 +1,6 @@
 """Files to tokens, many of them: what a worker process is handed, and what it gives back."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,13 @@ def files_in(names: list[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         if name != "-" and Path(name).is_dir():
-            inside = sorted(str(p) for p in Path(name).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            # Not rglob: it keeps an object for each file, several times what the names take.
+            inside = sorted(
+                str(path)
+                for place, _, files in os.walk(name)
+                for path in (Path(place, file) for file in files)
+                if path.suffix.lower() in SUFFIXES and path.is_file()
+            )
             if not inside:
                 raise M4mError(f"{name}: no music in this folder", f"m4m looks for {', '.join(SUFFIXES)}")
             found += inside

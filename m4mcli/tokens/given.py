@@ -64,6 +64,8 @@ def given_instruments(coder: Coder, instruments: Collection[int]) -> Given:
         marks = np.zeros((len(instruments) + 1, len(coder.sizes)), np.int64)
         marks[:-1, TYPE], marks[:-1, PLAYER], marks[-1, TYPE] = INSTRUMENT, np.array(sorted(instruments)) + 1, NOTES
         return Given(np.concatenate((lead, marks)))
+    if "merges" in coder.facts():
+        raise M4mError("--instruments: the model's ids are merged", "leave it out", USAGE)
     barred = {
         column: _other_players(table, instruments)
         for column, table in enumerate(coder.scheme.vocabulary.tables())

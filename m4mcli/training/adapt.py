@@ -42,15 +42,17 @@ WRITES = "continue"
 class Plan:
     """How an adapter is learnt: in at most `steps`, or until `patience` measurements have brought nothing.
 
-    `windows` of the pieces held out, at most, are measured every `evaluate_every` steps.
+    `remember` pieces are written by the model beforehand, on which it is to stay as it is. `windows` of the pieces held
+    out, at most, are measured every `evaluate_every` steps.
     """
 
-    rank: int = 8
+    rank: int = 16
+    remember: int = 16
     steps: int = 400
     evaluate_every: int = 25
     patience: int = 4
     windows: int = 60
-    lr: float = 2e-3
+    lr: float = 4e-3
     seed: int = 0
     threads: int = 1
     max_minutes: float | None = None
@@ -133,7 +135,8 @@ def adapt(
     began = time.monotonic()
     found = opened(model)
     recipe = recipe_for(model, task, pack, plan)
-    known = remembered(found.network, written_pieces(_writer(model, task), plan.seed), recipe)
+    written = written_pieces(_writer(model, task), plan.remember, plan.seed) if plan.remember else []
+    known = remembered(found.network, written, recipe)
     lesson = StyleLesson(recipe, pack, found.network, plan.rank, known)
     windows = {"own": [e for _, examples in lesson.validation(plan.windows) for e in examples]}
     if not windows["own"]:

@@ -86,7 +86,7 @@ class LatentSubject(Subject):
         model = TorchLatentModel(self.model)
         parts = np.array_split(self.heard.astype(np.int64), PARTS)
         points = [model.encode(part)[0] for part in parts]
-        np.savez(folder / FILE, **directions(self.heard, np.concatenate(points)))
+        np.savez(folder / FILE, **directions(self.heard, np.concatenate(points)))  # type: ignore[arg-type]
 
     def add_shards(self, folder: Path, shard_bytes: int) -> None:
         """Only the foundation is trained further from shards. Raises M4mError."""
@@ -138,5 +138,5 @@ def latent_graphs(model: Latent) -> Iterator[tuple[str, Graph]]:
     event = torch.zeros(BATCH, dtype=torch.int64)
     guide = torch.zeros(BATCH, model.begin.in_features)
     states = [torch.zeros(BATCH, c.layers, c.width) for _ in hands]
-    names = ("logits", "next_outputs", "next_cells")
-    yield "event_step", Graph(EventStep(model), (event, guide, *states), ("event", "guide", *hands), names, (free,) * 4)
+    told = ("logits", "next_outputs", "next_cells")
+    yield "event_step", Graph(EventStep(model), (event, guide, *states), ("event", "guide", *hands), told, (free,) * 4)

@@ -82,8 +82,8 @@ class LatentLesson(Lesson):
         shares = np.cumsum([share for share, _ in tables])
         windows = tables[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))][1]
         span = mix.transforms.transpose
-        window = windows[int(rng.integers(len(windows)))]
-        return moved(window, int(rng.integers(span[0], span[1] + 1))) if span else window
+        window: Windows = windows[int(rng.integers(len(windows)))]
+        return moved(window, int(rng.integers(span[0], span[1] + 1))).astype(np.int16) if span else window
 
     def tensors(self, step: int) -> dict[str, Tensor]:
         """The batch of a step."""

@@ -44,11 +44,13 @@ class Data:
 class TokenPlan:
     """The tokens that a network over tokens reads: a scheme of `m4m tokenize`.
 
-    `config` sets the scheme in MidiTok's words; what it does not say is as in MidiTok.
+    `config` sets the scheme in MidiTok's words; what it does not say is as in MidiTok. `bpe` is a file of `m4m tokenize
+    --train-bpe`: its ids are merged, and its settings are taken in the place of `config`.
     """
 
     scheme: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    bpe: str = ""
 
 
 @dataclass(frozen=True)

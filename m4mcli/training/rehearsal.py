@@ -26,7 +26,7 @@ from m4mcli.training.examples import MAKERS, Augmentation, example
 from m4mcli.training.feed import as_tensors, on_device
 from m4mcli.training.recipe import Recipe
 
-PIECES, FRAMES = 16, 128
+FRAMES = 128
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Window:
     before: Tensor
 
 
-def written_pieces(network: Network, seed: int) -> list[PackedPiece]:
+def written_pieces(network: Network, count: int, seed: int) -> list[PackedPiece]:
     """Pieces of eight bars that a model without a reference writes from nothing."""
     position = np.arange(FRAMES)
     metre = np.stack([position % 16, np.full_like(position, 16), np.full_like(position, 4)], axis=1)
     everywhere = np.ones(FRAMES, bool)
     request = Request(None, metre, FRAMES, everywhere, ~everywhere, start_by=0)
-    samples = generate(network, request, Rules(), Sampling(temperature=1.0), seed=seed, samples=PIECES)
+    samples = generate(network, request, Rules(), Sampling(temperature=1.0), seed=seed, samples=count)
     scores = (score_of(sample.notes) for sample in samples)
     return [
         pack_piece(score, bars(score), roles(score), name=f"{i}", source="remembered", split="train")

@@ -17,7 +17,7 @@ from m4mcli.models.token_model import TokenModel
 from m4mcli.models.token_session import OnnxTokenModel
 from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.score import Score
-from m4mcli.tokens.coder import coder_of
+from m4mcli.tokens.merged import opened_coder
 from m4mcli.training.checkpoint import load_token_network
 from m4mcli.training.graphs import trace_all
 from m4mcli.training.recipe import build_recipe
@@ -35,7 +35,7 @@ class TokenSubject(Subject):
 
     def __init__(self, checkpoint: Path, scores: list[Score]) -> None:
         self.model, self.facts = load_token_network(checkpoint)
-        self.path, self.coder = checkpoint, coder_of(self.facts["tokens"], str(checkpoint))
+        self.path, self.coder = checkpoint, opened_coder(self.facts["tokens"], str(checkpoint))
         context = self.model.config.context
         rows = [rows[: context or None] for score in scores for rows in self.coder.pieces(score) if len(rows) > 2]
         if not rows:

@@ -18,7 +18,8 @@ from m4mcli.networks.build import token_network
 from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig
 from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.transposition import transposed
-from m4mcli.tokens.coder import Coder, open_coder
+from m4mcli.tokens.coder import Coder
+from m4mcli.tokens.merged import planned_coder
 from m4mcli.training.checkpoint import Checkpoint, load_token_network
 from m4mcli.training.lesson import Lesson, Pupil
 from m4mcli.training.recipe import Mix, Recipe
@@ -72,7 +73,8 @@ class TokenLesson(Lesson):
         assert isinstance(recipe.network, DecoderConfig | RecurrentConfig)
         self.recipe, self.corpus = recipe, corpus
         self.config: TokenConfig = recipe.network
-        self.coder = open_coder(recipe.tokens.scheme, recipe.tokens.config)
+        plan = recipe.tokens
+        self.coder = planned_coder(plan.scheme, plan.config, plan.bpe)
         self.pieces = lru_cache(HELD)(self._pieces)
         self.mixes = [(mix, self._tables(mix, "train")) for mix in recipe.data.mix]
         if not any(tables for _, tables in self.mixes):

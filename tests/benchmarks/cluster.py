@@ -50,7 +50,7 @@ def workers(parent: int) -> list[int]:
     below = {parent}
     for _ in range(4):
         below |= {int(pid) for pid, above, *_ in rows if int(above) in below}
-    return [int(pid) for pid, _, *args in rows if int(pid) in below and args and args[0].startswith("ray::")]
+    return [int(pid) for pid, _, *args in rows if int(pid) in below and args and args[0].startswith("ray::_worked")]
 
 
 def with_one_killed(source: Path, out: Path, count: int) -> int:

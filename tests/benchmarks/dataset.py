@@ -11,6 +11,7 @@ settles its splits. The bar: half the speed of reading and encoding, a ratio of 
 import argparse
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import symusic
@@ -27,27 +28,26 @@ from m4mcli.score.read import read_score
 from m4mcli.score.score import Score
 
 
-def scores_of(items: list[Item]) -> list[Score]:
-    """The scores of the files that can be read, for the encoding."""
-    found = []
+def scores_of(items: list[Item]) -> list[Score | None]:
+    """The score of each file, for the encoding; None where it cannot be read."""
+    found: list[Score | None] = []
     for item in items:
         data = item.path.read_bytes()
         try:
             found.append(read_notes(data) or read_score(data, item.name).score)
         except M4mError:
-            continue
+            found.append(None)
     return found
 
 
-def bare(items: list[Item], scores: list[Score], *, everything: bool) -> float:
-    """Seconds that symusic's reading of the files and the encoding of the scores take."""
+def bare(items: list[Item], scores: list[Score | None], *, everything: bool) -> float:
+    """Seconds that symusic's reading of each file and the encoding of its score take, file by file as in a build."""
     start = time.process_time()
-    for item in items:
-        try:
+    for item, score in zip(items, scores, strict=True):
+        with suppress(RuntimeError):
             symusic.Score.from_midi(item.path.read_bytes())
-        except RuntimeError:
+        if score is None:
             continue
-    for score in scores:
         measures = bars(score)
         piece = pack_piece(score, measures, [""] * len(score.tracks), name="", source="", split="")
         if everything:
@@ -74,12 +74,13 @@ def main() -> None:
     every = find_items(chosen.folder)
     items = every[:: max(1, len(every) // chosen.files)][: chosen.files]
     scores = scores_of(items)
+    read = [score for score in scores if score is not None]
     rounds = [
         (bare(items, scores, everything=False), bare(items, scores, everything=True), whole(items))
         for _ in range(chosen.rounds)
     ]
     rows, everything, built = (min(column) for column in zip(*rounds, strict=True))
-    print(f"{len(items)} files, {len(scores)} readable, {sum(s.note_count for s in scores)} notes")
+    print(f"{len(items)} files, {len(read)} readable, {sum(s.note_count for s in read)} notes")
     print(f"dataset build                {len(items) / built:6.0f} files/s")
     print(f"symusic and encoding, all    {len(items) / everything:6.0f} files/s   ratio {built / everything:.2f}")
     print(f"symusic and encoding, rows   {len(items) / rows:6.0f} files/s   ratio {built / rows:.2f}")

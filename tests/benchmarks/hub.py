@@ -20,7 +20,7 @@ from m4mcli.generation.token_sampling import Asked, sample
 from m4mcli.models.registry import read_model, write_hashes
 from m4mcli.models.token_session import OnnxTokenModel
 from m4mcli.networks.build import token_network
-from m4mcli.networks.config import FoundationConfig
+from m4mcli.networks.config import FoundationConfig, LatentConfig
 from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.tokens.coder import Coder, coder_of, open_coder
 from m4mcli.training.graphs import trace_all, write_graphs
@@ -35,7 +35,7 @@ STEPS = 40
 def guessing(name: str) -> tuple[TokenNetwork, Coder]:
     """The network of a recipe with random weights, always the same."""
     recipe = read_recipe(find_recipe(name))
-    assert not isinstance(recipe.network, FoundationConfig)
+    assert not isinstance(recipe.network, FoundationConfig | LatentConfig)
     coder = open_coder(recipe.tokens.scheme, recipe.tokens.config)
     torch.manual_seed(0)
     return token_network(recipe.network, coder.sizes).eval(), coder
