@@ -538,7 +538,7 @@ def test_a_transposed_melody_has_transposed_chords(m4m: Run) -> None:
         return chords_of(m4m("harmonize", *QUICK, "--midi", stdin=score_to_json(moved).encode()).stdout)
 
     here = chords(0)
-    for semitones in (*range(-6, 6), 12, -12):
+    for semitones in (-6, -4, -3, 1, 5, 12, -12):
         there = chords(semitones)
         assert [c[:2] for c in there] == [c[:2] for c in here]
         (interval,) = {p - q for a, b in zip(there, here, strict=True) for p, q in zip(a[2], b[2], strict=True)}

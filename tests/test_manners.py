@@ -221,7 +221,7 @@ def test_rule_9_an_error_is_one_line_with_the_next_step(shell: Run) -> None:
 
 def test_rule_10_the_same_seed_gives_the_same_bytes(m4m: Run, examples: Path) -> None:
     song = examples / "ode-to-joy.mid"
-    few = ("--best-of", "1")
+    few = ("--best-of", "1", "--to-bar", "4")
     asked = m4m("drumify", *few, song)
     assert asked.returncode == 0
     for same in (("--seed", "0"), ("--threads", "8")):
@@ -305,7 +305,7 @@ def test_rule_14_musical_values_as_musicians_write_them(m4m: Run, examples: Path
 
 def test_rule_15_options_before_environment_before_defaults(m4m: Run, tmp_path: Path, examples: Path) -> None:
     song = examples / "ode-to-joy.mid"
-    few = ("drumify", "--best-of", "1")
+    few = ("drumify", "--best-of", "1", "--to-bar", "4")
     plain, other = m4m(*few, song).stdout, m4m(*few, song, M4M_SEED="5").stdout
     assert plain != other == m4m(*few, "--seed", "5", song).stdout
     assert m4m(*few, "--seed", "0", song, M4M_SEED="5").stdout == plain
