@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS, MAX_TRACKS, Container, open_container
 from m4mcli.score.file_order import Told, in_file_order
-from m4mcli.score.foreign_programs import with_foreign_programs
+from m4mcli.score.followed import follow
+from m4mcli.score.foreign_programs import Place, places_of, with_foreign_programs
 from m4mcli.score.heads import Head, head, programs_clear
 from m4mcli.score.metas import END_OF_TRACK, LONGEST, NAME, meta, variable_length
 from m4mcli.score.midi_form import decode_text
@@ -84,21 +85,23 @@ def read_notes(data: bytes) -> Score | None:
     opened = _opened(data, HARMLESS, ended=True)
     if opened is None:
         return None
-    container = opened.container
+    chunks = opened.container.tracks
     score = _whole(opened, notes_alone=True)
     if score is None:
         return None
     lost = any(LOST in track.name for track in score.tracks)
     lost |= any([meta[:1] for meta in metas].count(NAMED[1:]) > 1 for metas in opened.metas)
     untold = any(not t.program and not t.is_drum and len(t.notes) for t in score.tracks)
-    heads = [head(chunk) for chunk in container.tracks] if lost or untold else []
-    if lost:
-        score = _renamed(score, container.tracks, heads)
-    if score is None:
-        return None
-    if untold and not programs_clear(container.tracks, heads, sum(len(track.notes) > 0 for track in score.tracks)):
-        score = with_foreign_programs(container, heads, score)
-    return None if score is None else _told_once(score, container.tracks)
+    heads = [head(chunk) for chunk in chunks] if lost or untold else []
+    parts = sum(len(track.notes) > 0 for track in score.tracks)
+    foreign = untold and not programs_clear(chunks, heads, parts)
+    if lost or foreign:
+        places = places_of(opened.whole, score)
+        named = score if not lost or places is None else _renamed(score, chunks, heads, places)
+        if places is None or named is None:
+            return None
+        score = with_foreign_programs(chunks, heads, places, named) if foreign else named
+    return None if score is None else _told_once(score, chunks)
 
 
 def _with_ends(container: Container, metas: Sequence[Sequence[bytes]]) -> Container | None:
@@ -136,27 +139,23 @@ def _once(told: tuple[Told, ...], chunks: Sequence[bytes]) -> tuple[Told, ...] |
     return None if filed is None else tuple({one.tick: one for one in filed}.values())
 
 
-def _renamed(score: Score, chunks: Sequence[bytes], heads: Sequence[Head]) -> Score | None:
+def _renamed(score: Score, chunks: Sequence[bytes], heads: Sequence[Head], places: Sequence[Place]) -> Score | None:
     """The score with the first name of each track, where symusic has the last, and cannot decode it unless it is UTF-8.
 
-    None where it is not clear which track has which.
+    None where a name may come behind the head of its track.
     """
-    names: dict[str, str] = {}
-    for chunk, one in zip(chunks, heads, strict=True):
-        at = chunk.rfind(NAMED) + len(NAMED)
-        theirs = chunk[at + 1 : at + 1 + chunk[at]].decode("utf-8", "replace") if at >= len(NAMED) else ""
-        if names.setdefault(theirs, decode_text(one.name)) != decode_text(one.name):
-            return None
-    if any(track.name not in names for track in score.tracks):
+    if any(one.name is None and NAMED in chunk for chunk, one in zip(chunks, heads, strict=True)):
         return None
-    return replace(score, tracks=tuple(replace(t, name=names[t.name]) for t in score.tracks))
+    names = iter([decode_text(heads[number].name or b"") for number, _ in places])
+    return replace(score, tracks=tuple(replace(t, name=next(names)) for t in score.tracks if len(t.notes)))
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A MIDI file, what `metas_of` finds in each of its tracks, and symusic's piece."""
+    """A MIDI file, the same as symusic was given it, what `metas_of` finds in each of its tracks, symusic's piece."""
 
     container: Container
+    whole: Container
     metas: list[list[bytes]]
     source: Any
 
@@ -181,7 +180,7 @@ def _opened(data: bytes, harmless: Sequence[str] = (), *, ended: bool = False) -
         if whole is None:
             return None
         as_it_was = whole is container and not container.warnings
-        return _Opened(container, metas, Source.from_midi(data if as_it_was else whole.to_bytes()))
+        return _Opened(container, whole, metas, Source.from_midi(data if as_it_was else whole.to_bytes()))
     except (M4mError, RuntimeError, ValueError, OverflowError):
         return None
 
@@ -194,7 +193,7 @@ def _whole(opened: _Opened, *, notes_alone: bool = False) -> Score | None:
     try:
         rows, stops = _rows(opened.source)
         if notes_alone:
-            rows = _ended(rows, opened.container.tracks)
+            rows = _ended(rows, opened.container)
         score = _score(opened.source, rows, stops, notes_alone=notes_alone)
     except (ValueError, OverflowError, KeyError):
         return None
@@ -210,7 +209,7 @@ def _rows(source: Any) -> tuple[NDArray[np.void], list[int]]:
     return _columns({name: np.concatenate([one[name] for one in found]) for name in found[0]}, NOTE), stops
 
 
-def _ended(rows: NDArray[np.void], chunks: Sequence[bytes]) -> NDArray[np.void]:
+def _ended(rows: NDArray[np.void], container: Container) -> NDArray[np.void]:
     """Notes with the ends that lie FAR behind moved back.
 
     Raises ValueError where a pitch needed them twice, and where some may lie there by themselves.
@@ -218,9 +217,15 @@ def _ended(rows: NDArray[np.void], chunks: Sequence[bytes]) -> NDArray[np.void]:
     late = np.flatnonzero(rows["duration"] >= FAR - rows["onset"])
     if len(late):
         rows["duration"][late] -= FAR
-        if ((rows["onset"] + rows["duration"])[late] >= FAR).any() or any(map(LONG_TIME.search, chunks)):
+        if ((rows["onset"] + rows["duration"])[late] >= FAR).any() or _may_be_far(container):
             raise ValueError(late)
     return rows
+
+
+def _may_be_far(container: Container) -> bool:
+    """Whether an event of the file may lie as far behind as the ends that were added."""
+    followed = [follow(chunk) for chunk in container.tracks if LONG_TIME.search(chunk)]
+    return any(one is None or one.end > MAX_QUARTERS * container.tpq for one in followed)
 
 
 def _score(source: Any, rows: NDArray[np.void], stops: Sequence[int], *, notes_alone: bool) -> Score:
