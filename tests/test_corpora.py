@@ -163,7 +163,9 @@ FOUR, THREE = b"\0\xff\x58\4\4\2\x18\x08", b"\0\xff\x58\4\3\2\x18\x08"
         (midi(NOTE_ON_1) + b"junk", True),
         (midi(ON_1 + b"\x60\x91\x3e\x40"), True),  # notes that do not end, on the last tick too
         (midi(NOTE_ON_1 + ON_1), True),
-        (midi(ON_1 + ON_1), False),  # two of one pitch
+        (midi(ON_1 * 2 + ON_2), True),  # two of one pitch
+        (midi(ON_1 * 5 + ON_2), True),
+        (midi(ON_1 * 6 + ON_2), False),
         (midi(FOUR + NOTE_ON_1, THREE), True),
         (midi(THREE * 30 + FOUR + NOTE_ON_1), True),  # too many for symusic to know the last
         (midi(THREE * 30 + FOUR + NOTE_ON_1, FOUR), False),  # and in two tracks
