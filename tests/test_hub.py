@@ -17,6 +17,7 @@ from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import M4mError
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_session import OnnxTokenModel
+from m4mcli.score.json_form import score_from_json
 from m4mcli.score.read import read_score
 from m4mcli.score.score import KeySignature, Score, TimeSignature, Track, notes_array
 from m4mcli.score.transposition import transposed
@@ -39,8 +40,9 @@ MODELS = {
     "multihead": ATTENTIVE,
     "structured": (*ATTENTIVE, "data.rows=128"),
     "event-llama": ATTENTIVE,
+    "mmm": (*ATTENTIVE, "network.context=256", "trainer.precision=fp32"),
 }
-EXPORTED = ("folk-rnn", "gpt2-tsd", "event-llama")
+EXPORTED = ("folk-rnn", "mmm", "event-llama")
 """One of each kind of graph: a state, a cache, chained columns; `multihead` below has a cache with penalties."""
 
 
@@ -183,6 +185,22 @@ def test_a_model_is_trained_and_writes_legal_music(m4m: Run, tmp_path: Path, sca
         else:
             assert (done.returncode, done.stdout) == (2, b"")
             assert b"mine does not write ABC" in done.stderr
+        fills_in(m4m, scales / "train" / "61.mid", name == "mmm")
+
+
+def fills_in(m4m: Run, tune: Path, able: bool) -> None:
+    """Whether `m4m infill` takes a model as it should: that of the scheme with bars to be filled in, and no other."""
+    done = m4m("infill", "--model", "mine", "--bars", "2", "--density", "3", "--best-of", "2", "--json", tune)
+    if not able:
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"mine: a model for sample, not for infill" in done.stderr
+        return
+    assert (done.returncode, done.stderr) == (0, b"")
+    old, new = (s.tracks[0].notes for s in (scale(61), score_from_json(done.stdout.decode())))
+    inside = [(notes["onset"] >= 1920) & (notes["onset"] < 3840) for notes in (old, new)]
+    assert new[~inside[1]].tolist() == old[~inside[0]].tolist()
+    assert inside[1].any()
+    assert new[inside[1]].tolist() != old[inside[0]].tolist()
 
 
 def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) -> None:
