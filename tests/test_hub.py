@@ -17,6 +17,7 @@ from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import M4mError
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_session import OnnxTokenModel
+from m4mcli.score.json_form import score_from_json
 from m4mcli.score.read import read_score
 from m4mcli.score.score import KeySignature, Score, TimeSignature, Track, notes_array
 from m4mcli.score.transposition import transposed
@@ -39,8 +40,9 @@ MODELS = {
     "multihead": ATTENTIVE,
     "structured": (*ATTENTIVE, "data.rows=128"),
     "event-llama": ATTENTIVE,
+    "mmm": (*ATTENTIVE, "network.context=256", "trainer.precision=fp32"),
 }
-EXPORTED = ("folk-rnn", "gpt2-tsd", "event-llama")
+EXPORTED = ("folk-rnn", "mmm", "event-llama")
 """One of each kind of graph: a state, a cache, chained columns; `multihead` below has a cache with penalties."""
 
 
@@ -94,7 +96,10 @@ def told_rightly(run: Path, score: Score) -> list[bool]:
         (('tokens.scheme=""',), "tokens.scheme is missing"),
         (("adapter.rank=4", "start=x"), "only the foundation takes adapters"),
         (('data.mix=[{make = "piano", transforms = {transpose = [1, 0]}}]',), "transpose must be two numbers"),
-        (('data.mix=[{make = "piano", transforms = {tempo = [2.0]}}]',), "networks over tokens take transpose alone"),
+        (
+            ('data.mix=[{make = "piano", transforms = {tempo = [2.0]}}]',),
+            "tokens take crop_bars and transpose alone",
+        ),
         (('data.mix=[{make = "drums"}]',), "data.mix.make = 'drums' is unknown: one of whole, pitched, melody, piano"),
         (("optimizer.method=magic",), "optimizer.method is 'magic'"),
         (("network.alignment=self",), "network.alignment is unknown; known: bias"),
@@ -120,6 +125,24 @@ def test_music_moves_with_its_key() -> None:
     assert up.key_signatures[0].fifths == -3
     assert transposed(score, 0) is score
     assert transposed(score, 60) is None
+
+
+def test_parts_are_cut_at_bar_lines_in_one_key(scales: Path) -> None:
+    pytest.importorskip("torch")
+    from m4mcli.training.token_lesson import TokenLesson
+
+    mix = "data.mix=[{make = 'pitched', one_key = true, transforms = {crop_bars = [2, 2]}}]"
+    lesson = TokenLesson(
+        read_recipe(find_recipe("mmt-1m"), (*TINY, "augmentation.from_start=0.0", mix)), Corpus(scales)
+    )
+    drawn = [lesson.draw(np.random.default_rng(i)) for i in range(20)]
+    scores = [lesson.coder.score(rows)[0] for rows in drawn]
+    assert {score.note_count for score in scores} == {16, 13}
+    assert {int(p) % 12 for score in scores for p in score.tracks[0].notes["pitch"]} == {0, 2, 4, 5, 7, 9, 11}
+    openings = {int(score.tracks[0].notes["pitch"][0]) % 12 for score in scores}
+    assert openings == {0, 11, 4}
+    ended = {(rows[-1] == lesson.coder.end).all() for rows in drawn}
+    assert ended == {True, False}
 
 
 # From recipe to music
@@ -162,6 +185,22 @@ def test_a_model_is_trained_and_writes_legal_music(m4m: Run, tmp_path: Path, sca
         else:
             assert (done.returncode, done.stdout) == (2, b"")
             assert b"mine does not write ABC" in done.stderr
+        fills_in(m4m, scales / "train" / "61.mid", name == "mmm")
+
+
+def fills_in(m4m: Run, tune: Path, able: bool) -> None:
+    """Whether `m4m infill` takes a model as it should: that of the scheme with bars to be filled in, and no other."""
+    done = m4m("infill", "--model", "mine", "--bars", "2", "--density", "3", "--best-of", "2", "--json", tune)
+    if not able:
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"mine: a model for sample, not for infill" in done.stderr
+        return
+    assert (done.returncode, done.stderr) == (0, b"")
+    old, new = (s.tracks[0].notes for s in (scale(61), score_from_json(done.stdout.decode())))
+    inside = [(notes["onset"] >= 1920) & (notes["onset"] < 3840) for notes in (old, new)]
+    assert new[~inside[1]].tolist() == old[~inside[0]].tolist()
+    assert inside[1].any()
+    assert new[inside[1]].tolist() != old[inside[0]].tolist()
 
 
 def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) -> None:

@@ -59,6 +59,7 @@ def count(recipe: Recipe) -> float:
         ("mmt-1m", (), 1.07),
         ("mmt-7m", (), 6.86),
         ("mmt-20m", (), 20.01),
+        ("mmm", (), 20.5),
         ("multihead", (), 0.83),
         ("multihead", ("network.width=256", "network.layers=6", "network.heads=8"), 6.39),
         ("multihead", ("network.width=512", "network.layers=6", "network.heads=8"), 19.06),
@@ -120,6 +121,17 @@ def test_steps_say_what_whole_windows_say(name: str) -> None:
             stepped = stepped_logits(model, given[piece].numpy(), size)
             for x, y in zip(stepped, whole, strict=True):
                 assert np.allclose(x, y[piece].detach().numpy(), atol=2e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_blocks_of_queries_say_what_whole_windows_say(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("m4mcli.networks.decoder.BLOCK", 8)
+    made, given = network(SMALL[name]), rows(21)
+    whole = made(given)
+    # As under autocast, but in full precision.
+    monkeypatch.setattr("m4mcli.networks.decoder.torch.is_autocast_enabled", lambda kind: True)
+    for x, y in zip(made(given), whole, strict=True):
+        assert torch.allclose(x, y, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -11,13 +11,12 @@ from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order, track_frames
 from m4mcli.generation.draw import Draw, within
 from m4mcli.generation.request import Progress
 from m4mcli.generation.window import part_of
-from m4mcli.models.network import Network
 from m4mcli.score.replace_notes import Change, begins_in, clear_of
 from m4mcli.score.score import NOTE, Score, Track
 from m4mcli.tasks.around import BESIDE, CLOSE, Around
 from m4mcli.tasks.dynamics import velocities
 from m4mcli.tasks.ground import Ground, ground_of, swung_ticks
-from m4mcli.tasks.infill import fill
+from m4mcli.tasks.infill import Fill
 from m4mcli.tasks.placement import placed
 from m4mcli.tasks.region import Region, regions, tracks_called, tracks_near
 from m4mcli.tasks.touch import touched
@@ -47,9 +46,9 @@ class Filling:
 class Plan:
     """Which tracks (indices) are written in which regions of a piece, and its notes in frames, track by track.
 
-    `kept` are the notes that stay, `ticks` where notes of a frame begin and end; `instruments` are those that the model
-    is told of each track: tracks of one program that are written are told as if they had programs akin to it, so that
-    each goes on by itself.
+    `kept` are the notes that stay, `stood` those that give way, `ticks` where notes of a frame begin and end;
+    `instruments` are those that the model is told of each track: tracks of one program that are written are told as if
+    they had programs akin to it, so that each goes on by itself.
     """
 
     score: Score
@@ -58,6 +57,7 @@ class Plan:
     tracks: tuple[tuple[int, ...], ...]
     asked: bool
     kept: tuple[NDArray[np.void], ...]
+    stood: tuple[NDArray[np.void], ...]
     ticks: dict[int, int]
     instruments: tuple[int, ...]
 
@@ -81,38 +81,36 @@ def plan(score: Score, commission: Commission) -> Plan:
         if not tracks:
             raise M4mError(f"no track sounds around bars {region}", "name some with --tracks")
     instruments = apart(score, tuple(sorted({track for tracks in chosen for track in tracks})))
-    kept = tuple(
-        _kept(track, told, [r for r, tracks in zip(where, chosen, strict=True) if i in tracks], score.tpq)
-        for i, (track, told) in enumerate(zip(score.tracks, instruments, strict=True))
-    )
+    of_track = [[r for r, tracks in zip(where, chosen, strict=True) if i in tracks] for i in range(len(score.tracks))]
+    told = list(zip(score.tracks, instruments, of_track, strict=True))
+    kept = tuple(_kept(*one, score.tpq) for one in told)
+    stood = tuple(_stood(*one, score.tpq) for one in told)
     if not any(map(len, kept)):
         raise M4mError(
             "these are all notes of the piece: nothing is left to write from", "name fewer bars, or --tracks"
         )
     ticks = swung_ticks(score, ground)
-    return Plan(score, ground, where, chosen, commission.tracks is not None, kept, ticks, instruments)
+    return Plan(score, ground, where, chosen, commission.tracks is not None, kept, stood, ticks, instruments)
 
 
-def fillings(score: Score, network: Network, commission: Commission, progress: Progress | None = None) -> list[Filling]:
+def fillings(score: Score, fill: Fill, commission: Commission, progress: Progress | None = None) -> list[Filling]:
     """The answers, each what the next seed alone would give.
 
     Raises M4mError where the commission does not fit the piece, and where the model writes rests alone.
     """
     task, count = plan(score, commission), commission.how.count
     return [
-        _filling(
-            task, network, replace(commission.how, seed=commission.how.seed + i, count=1), within(progress, i, count)
-        )
+        _filling(task, fill, replace(commission.how, seed=commission.how.seed + i, count=1), within(progress, i, count))
         for i in range(count)
     ]
 
 
-def _filling(task: Plan, network: Network, how: Draw, progress: Progress | None) -> Filling:
+def _filling(task: Plan, fill: Fill, how: Draw, progress: Progress | None) -> Filling:
     nothing = np.zeros(0, FRAME_NOTE)
     written = [nothing for _ in task.score.tracks]
     for number, (region, tracks) in enumerate(zip(task.regions, task.tracks, strict=True)):
         around = _around(task, written, region, tracks)
-        (made,) = fill(network, around, how, within(progress, number, len(task.regions)))
+        (made,) = fill(around, how, within(progress, number, len(task.regions)))
         for track, notes in _shared_out(task, region, tracks, made):
             written[track] = np.concatenate((written[track], notes))
     if not any(map(len, written)):
@@ -156,6 +154,14 @@ def _kept(track: Track, instrument: int, where: list[Region], tpq: int) -> NDArr
     return in_order(stay)
 
 
+def _stood(track: Track, instrument: int, where: list[Region], tpq: int) -> NDArray[np.void]:
+    """FRAME_NOTE rows of the notes of a track that give way."""
+    spans = tuple(region.ticks for region in where)
+    gone = track_frames([replace(track, notes=track.notes[begins_in(track.notes["onset"], spans)])], tpq)
+    gone["instrument"] = instrument
+    return in_order(gone)
+
+
 def _around(task: Plan, written: list[NDArray[np.void]], region: Region, tracks: tuple[int, ...]) -> Around:
     """What the model is told of a region, after what was written in those before it."""
     hidden = np.zeros(task.ground.length, bool)
@@ -173,6 +179,7 @@ def _around(task: Plan, written: list[NDArray[np.void]], region: Region, tracks:
         hidden=hidden,
         hole=region.frames,
         wanted=instruments if task.asked else (),
+        stood=in_order(np.concatenate([task.stood[i] for i in tracks])),
     )
 
 
