@@ -293,9 +293,20 @@ def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
     for i in range(20):
         save(tmp_path / "songs" / f"{i}.mid", walk(i, 400))
     whole = archive(tmp_path / "songs.tar.gz", tmp_path / "songs").read_bytes()
-    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(M4mError, match=r"cut.tar.gz: a damaged archive .*fetch it again"):
-        find_items(tmp_path / "cut.tar.gz")
+    for share in (0.3, 0.5, 0.7, 0.9, 0.999):
+        (tmp_path / "cut.tar.gz").write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(M4mError, match=r"cut.tar.gz: a damaged archive .*fetch it again"):
+            find_items(tmp_path / "cut.tar.gz")
+    plain = archive(tmp_path / "songs.tar", tmp_path / "songs").read_bytes()
+    # Cut in the middle of a file, and of the header of one; emptied at such a header; one archive behind another.
+    header = plain.index(b"songs/7.mid")
+    for broken in (plain[: header - 700], plain[: header + 100], plain[:header] + bytes(512) + plain[header + 512 :]):
+        (tmp_path / "bad.tar").write_bytes(broken)
+        with pytest.raises(M4mError, match=r"bad.tar: a damaged archive .*fetch it again"):
+            find_items(tmp_path / "bad.tar")
+    (tmp_path / "bad.tar").write_bytes(plain * 2)
+    with pytest.raises(M4mError, match="more behind its end"):
+        find_items(tmp_path / "bad.tar")
 
 
 # Layouts

@@ -4,6 +4,8 @@ An archive is a tar, compressed or not, or a zip, told by its content. It is rea
 unpacked. Its files have the order of a folder's, whichever they lie in.
 """
 
+import bz2
+import gzip
 import lzma
 import os
 import tarfile
@@ -14,12 +16,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_BYTES
 from m4mcli.score.read import read_source, reason
 
 SPLITS = ("train", "valid", "test")
+BLOCK_BYTES = 1 << 20
+
+PACKED: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+    b"\x5d\0\0": lzma.open,
+}
+"""What a compressed file begins with, and what unpacks it."""
+
+LONGEST_MAGIC = max(map(len, PACKED))
+
 ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".txz", ".zip")
 
 
@@ -128,11 +143,26 @@ def _members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
 
 def _tarred(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    with tarfile.open(path, "r|*") as archive:
+    # Unpacked by Python's own readers: tarfile's takes the end of a stream that was cut off for the end of the archive.
+    with _unpacked(path) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
         for member in archive:
             stream = archive.extractfile(member) if member.isfile() else None
             if stream is not None:
                 yield member.name.removeprefix("./"), partial(stream.read, MAX_BYTES + 1)
+        length = archive.offset
+        while block := plain.read(BLOCK_BYTES):
+            if block.count(0) < len(block):
+                raise tarfile.ReadError("more behind its end")
+        if plain.tell() < length or plain.tell() % tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("unexpected end of data")
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """A tar as it was before it was compressed, to be read."""
+    with path.open("rb") as file:
+        start = file.read(LONGEST_MAGIC)
+    opener = next((opener for magic, opener in PACKED.items() if start.startswith(magic)), None)
+    return path.open("rb") if opener is None else opener(path)
 
 
 def _zipped(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -155,4 +185,6 @@ def _told(path: Path) -> Iterator[None]:
         what = "an archive that is encrypted or packed in an unknown way"
         raise M4mError(f"{path.name}: {what}", "unpack it, and name the folder") from error
     except OSError as error:
-        raise M4mError(f"{path.name}: {reason(error)}") from error
+        # gzip and bz2 raise it without a number of the system's where their data make no sense.
+        what = reason(error) if error.errno else f"a damaged archive ({error})"
+        raise M4mError(f"{path.name}: {what}") from error
