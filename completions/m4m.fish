@@ -243,7 +243,7 @@ complete -c m4m -n '__fish_seen_subcommand_from quantize' -s q -l quiet -f -d 'P
 complete -c m4m -n '__fish_seen_subcommand_from quantize' -s v -l verbose -f -d 'Say on standard error what is done.'
 complete -c m4m -n '__fish_seen_subcommand_from quantize' -s h -l help -f -d 'Show this message and exit.'
 complete -c m4m -n '__fish_seen_subcommand_from tokenize' -f -a '(__m4m_music)'
-complete -c m4m -n '__fish_seen_subcommand_from tokenize' -l scheme -x -a 'frames remi tsd midilike structured cpword octuple tpd mmt mmm abc' -d 'What the ids mean; frames unless given.'
+complete -c m4m -n '__fish_seen_subcommand_from tokenize' -l scheme -x -a 'frames remi tsd midilike structured cpword octuple tpd mmt mmm abc' -d 'What the ids mean; frames unless given (remi to learn merges).'
 complete -c m4m -n '__fish_seen_subcommand_from tokenize' -l decode -f -d 'Turn tokens back into music, MIDI unless told otherwise.'
 complete -c m4m -n '__fish_seen_subcommand_from tokenize' -l jsonl -f -d 'One piece to a line: tokens, or with --decode m4m JSON. For several files.'
 complete -c m4m -n '__fish_seen_subcommand_from tokenize' -l npz -f -d 'Write tokens as numpy arrays. For several files too.'

@@ -23,7 +23,8 @@ Files = Annotated[
     ),
 ]
 SchemeName = Annotated[
-    SCHEME_NAMES | None, typer.Option("--scheme", show_default=False, help="What the ids mean; frames unless given.")
+    SCHEME_NAMES | None,
+    typer.Option("--scheme", show_default=False, help="What the ids mean; frames unless given (remi to learn merges)."),
 ]
 Decode = Annotated[bool, typer.Option("--decode", help="Turn tokens back into music, MIDI unless told otherwise.")]
 AsLines = Annotated[

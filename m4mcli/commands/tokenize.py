@@ -94,6 +94,9 @@ def tokenize(
         "rests": rests,
         "chords": chords,
     }
+    if train_bpe is not None and config is None and bpe is None:
+        # frames has no merges; what has them is most used as REMI.
+        scheme = scheme or "remi"
     job = _job(scheme, config, bpe, {name: value for name, value in changes.items() if value is not None})
     if vocabulary:
         from m4mcli.tokens.schemes import open_scheme
