@@ -109,7 +109,7 @@ def done(names: Sequence[str], file: Path, scratch: Path, limit_s: float = LIMIT
     watch = os.pidfd_open(child)
     try:
         # The processor's time is limited in the child: this is for one that sleeps.
-        if not select.select([watch], [], [], 6 * LIMIT_S * len(names))[0]:
+        if not select.select([watch], [], [], 30 * LIMIT_S * len(names))[0]:
             os.kill(child, signal.SIGKILL)
         _, status, usage = os.wait4(child, 0)
     finally:
