@@ -54,8 +54,10 @@ class Batch:
             if self.count == 1 and file != "-" and Path(file).parent.resolve() == folder.resolve():
                 raise M4mError(f"--out-dir {self.out_dir}: {file} lies there itself", "name another folder", USAGE)
 
-    def write_all(self, versions: Versions, label: str) -> None:
+    def write_all(self, versions: Versions, label: str, at_once: int = 1) -> None:
         """Make and write all versions of all files; one that fails is told, and the others are made.
+
+        Of several files `at_once` are worked on side by side, as m4mcli.models.company does it.
 
         Raises M4mError where a single piece fails, and typer.Exit (status 1) where one of several did.
         """
@@ -63,7 +65,7 @@ class Batch:
         def work(run: Invocation, progress: "Progress | None") -> None:
             self._write(run, versions, progress)
 
-        if for_each(self.run, self.files, work, label, self.out_dir).failed:
+        if for_each(self.run, self.files, work, label, self.out_dir, at_once).failed:
             raise typer.Exit(FAILED)
 
     def _write(self, run: Invocation, versions: Versions, progress: "Progress | None") -> None:

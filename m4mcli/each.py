@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from m4mcli.errors import DONE, FAILED, USAGE, M4mError
 from m4mcli.manifest import Entry, Manifest
-from m4mcli.options import Invocation, tell
+from m4mcli.options import Invocation, held_back, tell
 from m4mcli.parallel import available_processors, in_order
 from m4mcli.stores import Store, digest, read_bytes
 
@@ -95,9 +95,12 @@ class _CapturedError(BaseException):
         self.run, self.work = run, work
 
 
-def for_each(run: Invocation, files: Sequence[str], work: Work, label: str, folder: str | None = None) -> Each:
+def for_each(
+    run: Invocation, files: Sequence[str], work: Work, label: str, folder: str | None = None, at_once: int = 1
+) -> Each:
     """Work on each of the files (none: standard input); one of several that fails is told, and the others are done.
 
+    Where no other process helps, `at_once` of them are worked on side by side, their steps of a network made together.
     Results that are written to `folder` are listed there, with hashes. Raises M4mError where a single file fails.
     """
     from m4mcli.progress import shown
@@ -110,7 +113,7 @@ def for_each(run: Invocation, files: Sequence[str], work: Work, label: str, fold
     with shown(label if len(files) < 2 else "files", run.quiet) as progress:
         if len(files) < 2 and not sharing.resume:
             return Each([work(replace(run, file=files[0] if files else None), progress)], failed=False)
-        return _several(run, files, work, sharing, folder, progress)
+        return _several(run, files, work, sharing, folder, progress, at_once)
 
 
 def _several(
@@ -120,13 +123,14 @@ def _several(
     sharing: Sharing,
     folder: str | None,
     progress: "Progress | None",
+    at_once: int,
 ) -> Each:
     manifest = Manifest(Store(folder), MANIFEST) if folder is not None else None
     known = manifest.known if manifest is not None and sharing.resume else {}
     jobs = [Job(file, folder, known.get(file)) for file in files]
     values, failed, kept = [], False, 0
     try:
-        for done, outcome in enumerate(_outcomes(run, jobs, work, sharing), 1):
+        for done, outcome in enumerate(_outcomes(run, jobs, work, sharing, at_once), 1):
             for message in outcome.messages:
                 tell(message)
             if outcome.entry.failure:
@@ -147,14 +151,32 @@ def _several(
     return Each(values, failed)
 
 
-def _outcomes(run: Invocation, jobs: Sequence[Job], work: Work, sharing: Sharing) -> Iterator[Outcome]:
-    count = sharing.jobs or (available_processors() if len(jobs) > FEW else 1)
+def _outcomes(run: Invocation, jobs: Sequence[Job], work: Work, sharing: Sharing, at_once: int) -> Iterator[Outcome]:
+    count = sharing.jobs or (available_processors() if len(jobs) > FEW and at_once == 1 else 1)
     # What standard input holds, this process has alone.
     if min(count, len(jobs)) < 2 or any(job.file == "-" for job in jobs):
-        yield from (_outcome(run, work, job, sharing.key) for job in jobs)
+        for first in range(0, len(jobs), at_once):
+            yield from _side_by_side(run, work, jobs[first : first + at_once], sharing.key)
         return
     share = Share(sharing.arguments, sharing.key)
     yield from in_order(share, jobs, min(count, len(jobs)), lambda job: _lost(job, sharing.key), chunk=1)
+
+
+def _side_by_side(run: Invocation, work: Work, jobs: Sequence[Job], key: str) -> list[Outcome]:
+    """What became of files that are worked on at once, if there are several."""
+    if len(jobs) < 2:
+        return [_outcome(run, work, job, key) for job in jobs]
+
+    from m4mcli.models.company import side_by_side
+
+    return side_by_side([partial(_untold, run, work, job, key) for job in jobs])
+
+
+def _untold(run: Invocation, work: Work, job: Job, key: str) -> Outcome:
+    """What became of a file, with its messages, which are to come when it is its turn."""
+    with held_back() as messages:
+        outcome = _outcome(run, work, job, key)
+    return replace(outcome, messages=tuple(messages))
 
 
 def _lost(job: Job, key: str) -> Outcome:

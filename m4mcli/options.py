@@ -6,7 +6,9 @@ writes, warns and reports through it.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -152,8 +154,25 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
+_held_back: ContextVar[list[str] | None] = ContextVar("held_back", default=None)
+
+
+@contextmanager
+def held_back() -> Iterator[list[str]]:
+    """Inside it messages are not printed but kept, in the list that is given."""
+    messages = list[str]()
+    before = _held_back.set(messages)
+    try:
+        yield messages
+    finally:
+        _held_back.reset(before)
+
+
 def tell(message: str) -> None:
     """Print a message as one line on standard error. Where that is closed or full the work goes on untold."""
+    if (messages := _held_back.get()) is not None:
+        messages.append(message)
+        return
     if sys.stderr is None:
         return
     try:

@@ -7,6 +7,7 @@ import os
 import signal
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from m4mcli.dataset.sources import Item, find_items
 from m4mcli.dataset.splits import Draft, Shares, settled
 from m4mcli.dataset.synthetic import eighth_notes
 from m4mcli.dataset.tree import open_tree
+from m4mcli.dataset.writer import PackWriter
 from m4mcli.errors import M4mError
 from m4mcli.parallel import in_order
 from m4mcli.score.json_form import score_to_json
@@ -149,7 +151,9 @@ FOUR, THREE = b"\0\xff\x58\4\4\2\x18\x08", b"\0\xff\x58\4\3\2\x18\x08"
     [
         (midi(SET_40_ON_1 + NOTE_ON_1), True),
         (midi(b"", SET_40_ON_1 + NOTE_ON_1), True),
-        (midi(SET_40_ON_1, NOTE_ON_1), False),  # the program is another track's
+        (midi(SET_40_ON_1, NOTE_ON_1), True),  # the program is another track's
+        (midi(SET_40_ON_1 + b"\x81\x70\xc1\x07", NOTE_ON_1 * 4), True),  # and changes between its notes
+        (midi(SET_40_ON_1, NOTE_ON_1 + SET_40_ON_1 + NOTE_ON_1), False),  # and is its own later on
         (midi(b"\0\x91\x3c\x40" + SET_40_ON_1 + b"\x60\x81\x3c\0"), False),  # it is set behind the note
         (midi(b"\0\xff\x03\x04H\xf6rn" + NOTE_ON_1), True),
         (midi(b"\0\xff\x03\x04Horn\0\xff\x03\x04Bell" + NOTE_ON_1), True),  # the first is the name
@@ -159,10 +163,18 @@ FOUR, THREE = b"\0\xff\x58\4\4\2\x18\x08", b"\0\xff\x58\4\3\2\x18\x08"
         (midi(NOTE_ON_1 + ON_1), True),
         (midi(ON_1 + ON_1), False),  # two of one pitch
         (midi(FOUR + NOTE_ON_1, THREE), True),
-        (midi(THREE * 30 + FOUR + NOTE_ON_1), False),  # too many to know the last
+        (midi(THREE * 30 + FOUR + NOTE_ON_1), True),  # too many for symusic to know the last
+        (midi(THREE * 30 + FOUR + NOTE_ON_1, FOUR), False),  # and in two tracks
+        (midi(b"\0\xff\x58\2\4\2" + NOTE_ON_1), False),  # too short
+        (midi(b"\0\xff\x59\2\0\2" + NOTE_ON_1), True),  # a key of no mode
+        (midi(NOTE_ON_1 + b"\0\xf0\3\x7e\x09\xf7" + NOTE_ON_1), True),
+        (midi(NOTE_ON_1 + b"\0\xf0\3\x7e\x09\xf7\0\x3d\x40\x60\x3d\0"), False),  # a running status behind it
+        (midi(b"\0\xf0\2\x7e\x09\0\xf7\2\x01\xf7" + NOTE_ON_1), False),  # in pieces
+        (midi(NOTE_ON_1 + b"\xf0\x10\x91\x40\x40\x60\x40\0"), True),  # a time that looks like it
+        (midi(b"\0\x91\x3c\x40\xff\xff\xff\x7f\x3c\0"), False),  # a time beyond the bounds
         (midi(ON_2 + SET_40_ON_1 + NOTE_ON_1 + b"\0\x82\x40\0"), True),  # two channels in one track
         (midi(SET_40_ON_1 + ON_1 + ON_2 + b"\0\xc2\x28\x60\x81\x3c\0\0\x82\x40\0"), False),
-        (midi(ON_2 + NOTE_ON_1 + b"\0\x82\x40\0", SET_40_ON_1), False),
+        (midi(ON_2 + NOTE_ON_1 + b"\0\x82\x40\0", SET_40_ON_1), True),
         (midi(NOTE_ON_1)[:-5], False),
         (b"{}", False),
     ],
@@ -174,14 +186,16 @@ def test_what_symusic_would_lose_is_read_with_care(data: bytes, through: bool) -
         careful = [track for track in read_score(data, "x").score.tracks if len(track.notes)]
         told = [(t.name, t.program, t.notes.tolist()) for t in quick.tracks]
         assert sorted(told) == sorted((t.name, t.program, t.notes.tolist()) for t in careful)
-        assert quick.time_signatures == read_score(data, "x").score.time_signatures
+        theirs = read_score(data, "x").score
+        assert (quick.time_signatures, quick.key_signatures) == (theirs.time_signatures, theirs.key_signatures)
 
 
 # Archives
 
 
 def archive(path: Path, folder: Path) -> Path:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    # In another order than a folder has, as archives come.
+    files = sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: (p.stem[-1], p))
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as out:
             for file in files:
@@ -223,6 +237,30 @@ def test_a_build_from_an_archive_goes_on_where_it_stopped(tmp_path: Path, monkey
         build([packed], tmp_path / "two", Plan(1), interrupt)
     again = build([packed], tmp_path / "two", Plan(1))
     assert (again.resumed, again.manifest) == (16, whole.manifest)
+    assert whole == build([tmp_path / "songs"], tmp_path / "three", Plan(1))
+
+
+def test_a_build_that_is_killed_while_an_archive_is_put_in_order_starts_that_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(12):
+        save(tmp_path / "songs" / f"{i:02}.mid", walk(i))
+    packed = archive(tmp_path / "songs.tar.gz", tmp_path / "songs")
+    folder = build([tmp_path / "songs"], tmp_path / "one", Plan(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(PackWriter, "finish", raising(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            build([packed], tmp_path / "two", Plan(1))
+    again = build([packed], tmp_path / "two", Plan(1))
+    assert (again.resumed, again.manifest) == (12, folder.manifest)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "songs", "songs.tar.gz", "two"]
+
+
+def raising(error: type[BaseException]) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
 
 
 def test_a_folder_of_archives_wants_them_named(tmp_path: Path) -> None:

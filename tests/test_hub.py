@@ -98,7 +98,10 @@ def told_rightly(run: Path, score: Score) -> list[bool]:
         (('tokens.scheme=""',), "tokens.scheme is missing"),
         (("adapter.rank=4", "start=x"), "only the foundation takes adapters"),
         (('data.mix=[{make = "piano", transforms = {transpose = [1, 0]}}]',), "transpose must be two numbers"),
-        (('data.mix=[{make = "piano", transforms = {tempo = [2.0]}}]',), "networks over tokens take transpose alone"),
+        (
+            ('data.mix=[{make = "piano", transforms = {tempo = [2.0]}}]',),
+            "tokens take crop_bars and transpose alone",
+        ),
         (('data.mix=[{make = "drums"}]',), "data.mix.make = 'drums' is unknown: one of whole, pitched, melody, piano"),
         (("optimizer.method=magic",), "optimizer.method is 'magic'"),
         (("network.alignment=self",), "network.alignment is unknown; known: bias"),
@@ -124,6 +127,24 @@ def test_music_moves_with_its_key() -> None:
     assert up.key_signatures[0].fifths == -3
     assert transposed(score, 0) is score
     assert transposed(score, 60) is None
+
+
+def test_parts_are_cut_at_bar_lines_in_one_key(scales: Path) -> None:
+    pytest.importorskip("torch")
+    from m4mcli.training.token_lesson import TokenLesson
+
+    mix = "data.mix=[{make = 'pitched', one_key = true, transforms = {crop_bars = [2, 2]}}]"
+    lesson = TokenLesson(
+        read_recipe(find_recipe("mmt-1m"), (*TINY, "augmentation.from_start=0.0", mix)), Corpus(scales)
+    )
+    drawn = [lesson.draw(np.random.default_rng(i)) for i in range(20)]
+    scores = [lesson.coder.score(rows)[0] for rows in drawn]
+    assert {score.note_count for score in scores} == {16, 13}
+    assert {int(p) % 12 for score in scores for p in score.tracks[0].notes["pitch"]} == {0, 2, 4, 5, 7, 9, 11}
+    openings = {int(score.tracks[0].notes["pitch"][0]) % 12 for score in scores}
+    assert openings == {0, 11, 4}
+    ended = {(rows[-1] == lesson.coder.end).all() for rows in drawn}
+    assert ended == {True, False}
 
 
 # From recipe to music

@@ -196,6 +196,30 @@ def test_versions_are_those_of_the_next_seeds(m4m: Run, tmp_path: Path) -> None:
         assert (tmp_path / "out" / f"ode-to-joy-{number}.mid").read_bytes() == alone
 
 
+def notes_at(data: bytes) -> list[tuple[int, int]]:
+    """The quarter in which each note of the first track begins, and its pitch."""
+    score = read(data)
+    return [(int(note["onset"]) // score.tpq, int(note["pitch"])) for note in score.tracks[0].notes]
+
+
+def test_bars_that_stand_twice_do_not_come_back_as_they_were(m4m: Run) -> None:
+    """A tune of eight bars, twice over: what would repeat itself in the hole is what stood there."""
+    twice = "X:1\nM:4/4\nL:1/4\nK:G\n" + 2 * "GBdB|cAFA|GBdg|fdcA|GBdB|cAFA|dcAF|G2G2|" + "\n"
+    old = notes_at(twice.encode())
+
+    def notes_in(notes: list[tuple[int, int]], first: int, stop: int) -> list[tuple[int, int]]:
+        return [note for note in notes if first <= note[0] < stop]
+
+    made = []
+    for seed in ("0", "1"):
+        result = m4m("infill", "--bars", "9-12", "--seed", seed, *FAST, stdin=twice.encode())
+        made.append(notes_at(result.stdout))
+        assert notes_in(made[-1], 0, 32) == notes_in(old, 0, 32)
+        assert notes_in(made[-1], 48, 64) == notes_in(old, 48, 64)
+        assert notes_in(made[-1], 32, 48) not in ([], notes_in(old, 32, 48))
+    assert made[0] != made[1]
+
+
 def test_of_several_files_a_bad_one_does_not_stop_the_others(m4m: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.mid").write_bytes(b"MThd")
     done = m4m("infill", *FAST, "--bars", "3", "--out-dir", "out", "bad.mid", str(ODE), str(GREENSLEEVES))

@@ -160,7 +160,8 @@ def bounded(state: State) -> bool:
 def explored() -> Iterator[tuple[State, tuple[int, ...], np.ndarray]]:
     """Every state that the few ids lead to, a way to it, and its mask."""
     grammar = MMM.grammar
-    seen, waiting = {grammar.start()}, list[tuple[State, tuple[int, ...]]]([(grammar.start(), ())])
+    seen: set[State] = {grammar.start()}
+    waiting: list[tuple[State, tuple[int, ...]]] = [(grammar.start(), ())]
     while waiting:
         state, way = waiting.pop()
         mask = grammar.allowed_next(state)

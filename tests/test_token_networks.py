@@ -124,6 +124,17 @@ def test_steps_say_what_whole_windows_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_blocks_of_queries_say_what_whole_windows_say(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("m4mcli.networks.decoder.BLOCK", 8)
+    made, given = network(SMALL[name]), rows(21)
+    whole = made(given)
+    # As under autocast, but in full precision.
+    monkeypatch.setattr("m4mcli.networks.decoder.torch.is_autocast_enabled", lambda kind: True)
+    for x, y in zip(made(given), whole, strict=True):
+        assert torch.allclose(x, y, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_what_fills_a_batch_changes_nothing(name: str) -> None:
     made, given = network(SMALL[name]), rows(12)
     filled = torch.cat((given, torch.full((2, 5, 3), -1)), dim=1)

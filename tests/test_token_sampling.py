@@ -5,12 +5,14 @@ import re
 import numpy as np
 import pytest
 
+from m4mcli.dataset.parts import key_shift
 from m4mcli.errors import M4mError
 from m4mcli.generation.sampling import Sampling
 from m4mcli.generation.token_sampling import Asked, Written, sample
 from m4mcli.models.network import Floats, Integers
 from m4mcli.models.token_model import TokenModel
 from m4mcli.score.score import Score, Track, notes_array
+from m4mcli.score.transposition import moved_by
 from m4mcli.tasks.token_piece import Wish, write_pieces
 from m4mcli.tokens.abc_scheme import abc_text
 from m4mcli.tokens.abc_vocabulary import KEYS
@@ -137,6 +139,11 @@ def tune() -> Score:
     return Score(480, (Track("Tune", 73, False, notes_array([(240 * i, 240, 60 + i % 5, 80) for i in range(16)])),))
 
 
+def scale() -> Score:
+    steps = enumerate((0, 2, 4, 5, 7, 9, 11, 12))
+    return Score(480, (Track("", 0, False, notes_array([(240 * i, 240, 60 + step, 80) for i, step in steps])),))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_prompt_is_gone_on_from(name: str) -> None:
     coder = coder_for(name)
@@ -147,6 +154,20 @@ def test_a_prompt_is_gone_on_from(name: str) -> None:
         opening = {(int(n["onset"]), int(n["pitch"])) for n in notes}
         assert {(240 * i, 60 + i % 5) for i in range(8)} <= opening
         assert len(notes) > 8 or name in ("midilike", "frames", "abc")
+
+
+def test_a_model_of_one_key_goes_on_in_the_key_of_its_prompt() -> None:
+    coder, found = coder_for("mmt"), []
+    for up in (0, 2, 4):
+        prompt = moved_by(scale(), up)
+        assert key_shift(prompt) == -up
+        (piece,) = write_pieces(Chance(coder, end=-100.0), coder, Wish(1, 60, prompt=prompt, one_key=True))
+        pitches = piece.score.tracks[0].notes["pitch"].astype(int)
+        assert pitches[:8].tolist() == [up + 60 + step for step in (0, 2, 4, 5, 7, 9, 11, 12)]
+        found.append((pitches - up).tolist())
+    inside = [i for i, p in enumerate(found[0]) if p < 120]
+    assert len(inside) > 20
+    assert all([other[i] for i in inside] == [found[0][i] for i in inside] for other in found[1:])
 
 
 def test_a_prompt_too_long_and_one_without_the_part_are_refused() -> None:

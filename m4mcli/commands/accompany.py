@@ -130,7 +130,7 @@ def accompany(
             run.warn(f"no notes for {instrument_name(program)}; try another --seed")
         return [partial(_write, reading=reading, tracks=band.tracks, only=only) for band in bands]
 
-    batch.write_all(versions, "parts")
+    batch.write_all(versions, "parts", network.at_once(how.best_of))
 
 
 def _write(run: Invocation, reading: "Reading", tracks: "tuple[Track, ...]", only: bool) -> None:

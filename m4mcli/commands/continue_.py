@@ -145,7 +145,7 @@ def continue_(
             writes.append(partial(_write, reading=reading, written=written, only=only))
         return writes
 
-    batch.write_all(versions, "bars")
+    batch.write_all(versions, "bars", network.at_once(best_of))
 
 
 def _write(run: Invocation, *, reading: "Reading", written: "Continuation", only: bool) -> None:

@@ -129,4 +129,4 @@ def drumify(
         run.say(f"model {found.name}, seed {how.seed}, best of {how.best_of}, {network.provider}")
         return [lambda run, track=track: run.write_added(reading, [track], only=only) for track in tracks]  # type: ignore[misc]
 
-    batch.write_all(versions, "drums")
+    batch.write_all(versions, "drums", network.at_once(how.best_of))

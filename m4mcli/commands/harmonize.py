@@ -175,7 +175,7 @@ def harmonize(
 
         return [partial(write, number=n, result=result) for n, result in enumerate(results, 1)]
 
-    batch.write_all(versions, "chords")
+    batch.write_all(versions, "chords", network.at_once(wish.best_of))
 
 
 def chord_lines(chords: "tuple[NamedChord, ...]") -> str:

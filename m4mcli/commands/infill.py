@@ -126,7 +126,7 @@ def infill(
             run.warn(f"no new notes for track {label(reading.score, track)} in bars {region}; try another --seed")
         return [partial(_write, reading=reading, filling=filling, only=only) for filling in made]
 
-    batch.write_all(versions, "bars")
+    batch.write_all(versions, "bars", filler.at_once(how.best_of))
 
 
 def _write(run: Invocation, reading: "Reading", filling: "Filling", only: bool) -> None:

@@ -207,7 +207,7 @@ def melodize(
             for result in results
         ]
 
-    batch.write_all(versions, "melody")
+    batch.write_all(versions, "melody", network.at_once(wish.how.best_of))
 
 
 def _check(files: list[str] | None, prompt: str | None, *, written: bool, track: bool) -> None:

@@ -113,7 +113,7 @@ def sample(
 
     from dataclasses import replace
 
-    from m4mcli.generation.sampling import Sampling
+    from m4mcli.generation.sampling import own_sampling
     from m4mcli.models.registry import find_model
     from m4mcli.models.token_session import OnnxTokenModel
     from m4mcli.progress import shown
@@ -123,7 +123,8 @@ def sample(
     from m4mcli.tokens.merged import opened_coder
 
     found = find_model(model, TASK, SPACE)
-    sampling, number = Sampling().asked(temperature, top_p, top_k, min_p), run.seed(seed)
+    sampling = own_sampling(found.facts).asked(temperature, top_p, top_k, min_p)
+    number = run.seed(seed)
     if SPACE in found.tasks:
         foreign = {"--beats": beats, "--metre": metre, "--key": key, "--instruments": instruments, "--abc": as_abc}
         _refuse(foreign, f"{found.name} writes melodies of a length of its own in 4/4")
@@ -135,7 +136,8 @@ def sample(
         raise M4mError(f"{found.name} does not write ABC", f"its tokens are {coder.scheme.name}", USAGE)
     given = None if prompt is None else run.read(music_out=out_dir is None).score
     players = () if instruments is None else parse_instruments(instruments)
-    wish = Wish(count, length, sampling, number, given, beats, found.facts["part"], metre, key, players)
+    what = found.facts["part"], found.facts.get("one_key", False)
+    wish = Wish(count, length, sampling, number, given, beats, *what, metre, key, players)
     network, began = OnnxTokenModel(found, device, threads), time.monotonic()
     with shown("rows", quiet) as progress:
         pieces = write_pieces(network, coder, wish, progress)

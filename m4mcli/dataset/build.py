@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from m4mcli.dataset import ordering
 from m4mcli.dataset.pack import is_pack, read_lines
-from m4mcli.dataset.sources import Item, find_items, key_of, with_bytes
+from m4mcli.dataset.sources import Item, find_items, key_of, reading_order, with_bytes
 from m4mcli.dataset.splits import Settled, Shares, drafts_in, settled
 from m4mcli.dataset.worker import TIMEOUT_SECONDS, Packer, Read
 from m4mcli.dataset.writer import DRAFTS, PROGRESS, SKETCHES, PackWriter
 from m4mcli.errors import M4mError
 from m4mcli.parallel import available_processors, in_order
 
-FORM = 3
+FORM = 4
 """Changes when the same file becomes another packed piece, so that no unfinished build of before goes on."""
 
 COMMIT_FILES = 512
@@ -66,34 +67,48 @@ def build_items(items: Sequence[Item], out: Path, plan: Plan, report: Report | N
         raise M4mError("the same files are named twice", "name each folder once")
     place = out.with_name(f"{out.name}.building")
     _check_place(place)
-    writer = PackWriter(place, key_of(items, (FORM, plan.timeout)))
-    resumed = writer.done
+    order = reading_order(items)
+    writers = [PackWriter(place, key_of(items, (FORM, plan.timeout)))]
+    resumed = writers[0].done
     try:
-        _pack(writer, items, plan, report)
-        packed = bool(writer.rows["sketches"].rows)
-        manifest = _finish(writer, plan.shares) if packed else {}
+        _pack(writers[0], items, order, plan, report)
+        packed = bool(writers[0].rows["sketches"].rows)
+        if packed and not _is_given(order):
+            writers.append(ordering.in_order(writers[0], place / "ordered"))
+        manifest = _finish(writers[-1], plan.shares) if packed else {}
     finally:
-        writer.abandon()
-    if not packed:
-        first = read_lines(place / "refused.jsonl")[0]
+        for writer in writers:
+            writer.abandon()
+    whole = writers[-1].folder
+    refused = read_lines(whole / "refused.jsonl")
+    if packed:
+        put(whole, out)
+    if not packed or whole != place:
         shutil.rmtree(place)
-        raise M4mError(f"none of {len(items)} files can be packed", f"{first['name']}: {first['reason']}")
-    told = tuple((line["name"], line["reason"]) for line in read_lines(place / "refused.jsonl"))
-    put(place, out)
-    return Built(manifest, told, resumed)
+    if not packed:
+        hint = f"{refused[0]['name']}: {refused[0]['reason']}"
+        raise M4mError(f"none of {len(items)} files can be packed", hint)
+    return Built(manifest, tuple((line["name"], line["reason"]) for line in refused), resumed)
 
 
-def _pack(writer: PackWriter, items: Sequence[Item], plan: Plan, report: Report | None) -> None:
-    """Read what is not yet done, and add it to the pack, all of it committed."""
-    left = items[writer.done :]
+def _is_given(order: Sequence[int]) -> bool:
+    """Whether an order of items is that in which they were given."""
+    return order == list(range(len(order)))
+
+
+def _pack(writer: PackWriter, items: Sequence[Item], order: Sequence[int], plan: Plan, report: Report | None) -> None:
+    """Read what is not yet done, and add it to the pack, all of it committed; other order than given is told."""
+    given = _is_given(order)
+    left = order[writer.done :]
     done, refused = writer.done, writer.done - writer.rows["sketches"].rows
-    jobs = with_bytes(left)
+    jobs = with_bytes([items[i] for i in left])
     found = in_order(Packer(plan.timeout), jobs, plan.workers or available_processors(), lambda job: KILLED)
-    for item, read in zip(left, found, strict=True):
+    for i, read in zip(left, found, strict=True):
+        at = {} if given else {ordering.AT: i}
         if isinstance(read, Read):
-            writer.add(read.piece, read.facts, read.sketch)
+            writer.add(read.piece, read.facts | at, read.sketch)
         else:
-            writer.refuse(item.source, item.name, read)
+            writer.refuse({"source": items[i].source, "name": items[i].name, "reason": read} | at)
             refused += 1
         done += 1
         if done % COMMIT_FILES == 0:

@@ -142,7 +142,7 @@ def filter_pack(folder: Path, out: Path, why: dict[int, str]) -> dict[str, Any]:
     for i, reason in why.items():
         line = pack.pieces[i]
         if reason:
-            writer.refuse(line["source"], line["name"], reason)
+            writer.refuse({"source": line["source"], "name": line["name"], "reason": reason})
             continue
         facts = {name: value for name, value in line.items() if name not in PLACED}
         for name in ("group", "copy_of"):

@@ -7,6 +7,8 @@ import numpy as np
 
 from m4mcli.dataset.roles import roles
 from m4mcli.score.score import Score, Track
+from m4mcli.score.transposition import moved_by
+from m4mcli.theory.keys import estimate_key
 
 
 def whole(score: Score) -> Score | None:
@@ -49,3 +51,21 @@ PARTS: dict[str, Callable[[Score], Score | None]] = {
     "piano": piano,
 }
 """Kinds of part by name."""
+
+
+def key_shift(score: Score) -> int:
+    """Semitones, -5 to 6, that bring a piece to C major or A minor; 0 where no key can be told."""
+    tracks = [t.notes for t in score.tracks if not t.is_drum]
+    sounded = np.zeros(12)
+    for notes in tracks:
+        sounded += np.bincount(notes["pitch"] % 12, weights=notes["duration"], minlength=12)
+    key = estimate_key(sounded)
+    if key is None:
+        return 0
+    return (5 + (9 if key[1] else 0) - key[0]) % 12 - 5
+
+
+def part_of(score: Score, name: str, *, one_key: bool) -> Score | None:
+    """The part of a piece that a network reads, in C major or A minor where it knows one key; None: there is none."""
+    part = PARTS[name](score)
+    return part if part is None or not one_key else moved_by(part, key_shift(part))

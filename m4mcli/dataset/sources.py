@@ -7,6 +7,7 @@ which split each belongs, and which belong together (`m4mcli.dataset.layouts`).
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from m4mcli.dataset.layouts import LAYOUTS, layout_of
@@ -20,7 +21,7 @@ class Item:
 
     `split` is empty where nothing says it. `shift_quarters`: by how much its music is moved. `group`: pieces with the
     same one stay together. `form`: how the bytes become music (`m4mcli.dataset.forms`). `member`: the file in an
-    archive. `text`: the piece itself, where one file holds many.
+    archive, and `place` how many lie before it. `text`: the piece itself, where one file holds many.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Item:
     form: str = ""
     member: str = ""
     text: str = ""
+    place: int = 0
 
 
 def find_items(place: Path, pattern: str = "", name: str = "", layout: str = "") -> list[Item]:
@@ -58,11 +60,20 @@ def _items(tree: Tree, name: str, pattern: str, layout: str) -> Iterator[Item]:
         path = tree.path if tree.is_archive else tree.path / found.file
         group = f"{name}:{found.group}" if found.group else ""
         member = tree.prefix + found.file if tree.is_archive and not found.text else ""
-        yield Item(path, found.name, source, found.split, found.shift_quarters, group, found.form, member, found.text)
+        at = tree.places[found.file] if member else 0
+        yield Item(
+            path, found.name, source, found.split, found.shift_quarters, group, found.form, member, found.text, at
+        )
+
+
+def reading_order(items: Sequence[Item]) -> list[int]:
+    """The numbers of the items such that those of one archive that follow each other come as they lie in it."""
+    runs = groupby(range(len(items)), lambda i: items[i].path if items[i].member else None)
+    return [i for _, run in runs for i in sorted(run, key=lambda i: items[i].place)]
 
 
 def with_bytes(items: Sequence[Item]) -> Iterator[tuple[Item, bytes | None]]:
-    """The items, those that lie in archives with their bytes: each archive is read once, from its beginning."""
+    """The items, in `reading_order`, those in archives with their bytes: each archive is read once, from its start."""
     start = 0
     while start < len(items):
         item, stop = items[start], start + 1

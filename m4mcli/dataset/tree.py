@@ -1,7 +1,7 @@
 """Where the files of a corpus lie: in a folder, or in an archive that is read in place.
 
 An archive is a tar, compressed or not, or a zip, told by its content. It is read from its beginning to its end, never
-unpacked; its files come in the order in which they lie in it.
+unpacked. Its files have the order of a folder's, whichever they lie in.
 """
 
 import lzma
@@ -9,9 +9,9 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -27,7 +27,8 @@ ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".txz", ".zip")
 class Tree:
     """The files of a folder or an archive: names below it with `/` between folders, and how to read one.
 
-    `prefix` is the folder that all files of an archive share; it is no part of the names.
+    The names are in order. `prefix` is the folder that all files of an archive share; it is no part of the names.
+    `places` tells for each name how many files lie before it in the archive.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Tree:
     read: Callable[[str], bytes]
     is_archive: bool = False
     prefix: str = ""
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 def source_name(path: Path) -> str:
@@ -45,7 +47,7 @@ def source_name(path: Path) -> str:
 
 
 def open_tree(path: Path) -> Tree:
-    """The files of a folder, in order of their names, or of an archive, in its own order.
+    """The files of a folder or an archive, in order of their names.
 
     Raises M4mError for what is neither, and for an archive that is damaged.
     """
@@ -58,8 +60,10 @@ def open_tree(path: Path) -> Tree:
         raise M4mError(f"{path.name}: neither a folder nor an archive", "name a folder of music, a tar or a zip")
     members = [name for name, _ in _members(path)]
     prefix = _shared(members)
-    names = tuple(dict.fromkeys(name.removeprefix(prefix) for name in members))
-    return Tree(path, names, lambda name: _first(path, prefix + name), True, prefix)
+    places: dict[str, int] = {}
+    for place, name in enumerate(members):
+        places.setdefault(name.removeprefix(prefix), place)
+    return Tree(path, tuple(sorted(places)), lambda name: _first(path, prefix + name), True, prefix, places)
 
 
 def contents(path: Path, names: Sequence[str]) -> Iterator[bytes]:

@@ -88,19 +88,25 @@ class PackWriter:
         self, piece: PackedPiece, facts: Mapping[str, Any] | None = None, sketch: NDArray[np.void] | None = None
     ) -> None:
         """Append a piece, with what is known of it and the sketch of its music."""
-        line = {"name": piece.name, "source": piece.source, "split": piece.split, "length": piece.length}
-        notes, bars = self.rows["notes"], self.rows["bars"]
-        line |= {"notes": [notes.rows, len(piece.notes)], "bars": [bars.rows, len(piece.bars)]}
-        line["tracks"] = [vars(track) for track in piece.tracks]
-        notes.add(piece.notes)
-        bars.add(piece.bars)
+        line: dict[str, Any] = {"name": piece.name, "source": piece.source, "split": piece.split}
+        line |= {"length": piece.length, "notes": [], "bars": [], "tracks": [vars(track) for track in piece.tracks]}
+        self.add_line(line | dict(facts or {}), piece.notes, piece.bars, sketch)
+
+    def add_line(
+        self, line: dict[str, Any], notes: NDArray[np.void], bars: NDArray[np.void], sketch: NDArray[np.void] | None
+    ) -> None:
+        """Append a piece by its line, in which the places of its rows are to be told."""
+        line["notes"] = [self.rows["notes"].rows, len(notes)]
+        line["bars"] = [self.rows["bars"].rows, len(bars)]
+        self.rows["notes"].add(notes)
+        self.rows["bars"].add(bars)
         if sketch is not None:
             self.rows["sketches"].add(sketch)
-        self.drafts.write(json.dumps(line | dict(facts or {})).encode() + b"\n")
+        self.drafts.write(json.dumps(line).encode() + b"\n")
 
-    def refuse(self, source: str, name: str, reason: str) -> None:
-        """Note that a file was refused."""
-        self.refusals.write(json.dumps({"source": source, "name": name, "reason": reason}).encode() + b"\n")
+    def refuse(self, line: Mapping[str, Any]) -> None:
+        """Note that a file was refused: its source, its name, the reason."""
+        self.refusals.write(json.dumps(line).encode() + b"\n")
 
     def commit(self, done: int) -> None:
         """Make what was added so far, from the first `done` files, survive the end of the process."""

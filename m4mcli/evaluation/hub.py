@@ -29,8 +29,9 @@ from m4mcli.generation.generate import Request, generate
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
 from m4mcli.generation.token_likelihood import nats_of
+from m4mcli.models.network import Network
 from m4mcli.models.registry import ModelFolder, available, read_model
-from m4mcli.models.session import Device, OnnxNetwork, open_network
+from m4mcli.models.session import Device, open_network
 from m4mcli.score.metre import bars
 from m4mcli.score.score import Score
 from m4mcli.tasks.melody_space import TASK as SPACE
@@ -191,7 +192,7 @@ def _of_space(space: Space, pieces: Pieces, asked: Asked) -> tuple[list[list[Fig
     return answers, empty
 
 
-def _of_foundation(network: OnnxNetwork, pieces: Pieces, asked: Asked) -> tuple[list[list[Figures]], int]:
+def _of_foundation(network: Network, pieces: Pieces, asked: Asked) -> tuple[list[list[Figures]], int]:
     answers, empty = [], 0
     position = np.arange(WRITTEN_FRAMES)
     metre = np.stack([position % 16, np.full_like(position, 16), np.full_like(position, 4)], axis=1)
@@ -210,7 +211,7 @@ def _of_foundation(network: OnnxNetwork, pieces: Pieces, asked: Asked) -> tuple[
     return answers, empty
 
 
-def _likely(network: OnnxNetwork, music: Excerpt) -> Figures:
+def _likely(network: Network, music: Excerpt) -> Figures:
     return {"nats_per_note": surprise(network, music)["nats_per_note"]} if len(music.notes) else {}
 
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.dataset.corpus import Corpus
-from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.parts import part_of
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.evaluation.descriptive import descriptive
 from m4mcli.evaluation.notes import Figures
 from m4mcli.evaluation.stepped import stepped
 from m4mcli.evaluation.table import Row, Table, row_of
-from m4mcli.generation.sampling import Sampling
+from m4mcli.generation.sampling import Sampling, own_sampling
 from m4mcli.generation.token_likelihood import nats_of
 from m4mcli.generation.token_sampling import Rows
 from m4mcli.models.registry import find_model
@@ -50,10 +50,11 @@ class Writer:
     coder: Coder
     part: str
     sampling: Sampling
+    one_key: bool = False
 
     def rows(self, score: Score | None) -> Rows | None:
         """The beginning of a piece; None where it has no such part."""
-        part = None if score is None else PARTS[self.part](score)
+        part = None if score is None else part_of(score, self.part, one_key=self.one_key)
         pieces = [] if part is None else [rows for rows in self.coder.pieces(part) if len(rows) > 2]
         return self.coder.part(pieces[0], self.model.context or LENGTH * 4) if pieces else None
 
@@ -72,7 +73,8 @@ def open_writer(
     found = find_model(name, TASK)
     coder = opened_coder(found.facts["tokens"], str(found.path))
     model = OnnxTokenModel(found, device, threads)
-    return Writer(model, coder, found.facts["part"], Sampling().asked(temperature, top_p))
+    sampling = own_sampling(found.facts).asked(temperature, top_p)
+    return Writer(model, coder, found.facts["part"], sampling, found.facts.get("one_key", False))
 
 
 def described(score: Score) -> Figures:

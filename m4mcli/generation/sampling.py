@@ -1,6 +1,8 @@
 """From logits to a choice: masks, temperature, top-k, top-p, min-p, one uniform number per choice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +40,18 @@ class Sampling:
     def asked(
         self, temperature: float | None = None, top_p: float | None = None, top_k: int = 0, min_p: float = 0.0
     ) -> "Sampling":
-        """The same with what the user asks for; None leaves the task's own."""
+        """The same with what the user asks for; None leaves the task's or the model's own."""
         return Sampling(
             self.temperature if temperature is None else temperature,
             self.top_p if top_p is None else top_p,
             top_k,
             min_p,
         )
+
+
+def own_sampling(facts: Mapping[str, Any]) -> Sampling:
+    """How a model is sampled unless one asks for something else, from its facts."""
+    return Sampling(**facts.get("sampling", {}))
 
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
+from m4mcli.models.company import InCompany
 from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
 from m4mcli.models.registry import ModelFolder, verify
 from m4mcli.models.style import read_style, styled
@@ -211,11 +212,11 @@ class OnnxNetwork:
         return first, tone, octave, duration
 
 
-_kept: ContextVar[dict[Any, "OnnxNetwork"] | None] = ContextVar("kept", default=None)
+_kept: ContextVar[dict[Any, InCompany] | None] = ContextVar("kept", default=None)
 
 
 @contextlib.contextmanager
-def kept(networks: dict[Any, "OnnxNetwork"]) -> Iterator[None]:
+def kept(networks: dict[Any, InCompany]) -> Iterator[None]:
     """Inside it a network that was opened before is the one of `networks`, where those are put that are opened."""
     before = _kept.set(networks)
     try:
@@ -226,7 +227,7 @@ def kept(networks: dict[Any, "OnnxNetwork"]) -> Iterator[None]:
 
 def open_network(
     model: ModelFolder, task: str, device: Device = "cpu", threads: int = 1, style: str | None = None
-) -> OnnxNetwork:
+) -> InCompany:
     """A model's network as it does a task: with the task's adapter where the model has one for it.
 
     `style` is the file of a style adapter to put on. Raises M4mError where that is not for this task and model.
@@ -236,7 +237,8 @@ def open_network(
     if networks is not None and which in networks:
         return networks[which]
     weights = None if style is None else styled(read_style(Path(style)), model, task)
-    network = OnnxNetwork(model, device, threads, adapter, weights)
+    opened = OnnxNetwork(model, device, threads, adapter, weights)
+    network = InCompany(opened, opened.provider)
     if networks is not None:
         networks[which] = network
     return network

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from m4mcli.errors import M4mError
-from m4mcli.score.metas import variable_length
+from m4mcli.score.metas import number_at, variable_length
 from m4mcli.score.walk import COMMON_LENGTH
 
 META, SYSEX, ESCAPE = 0xFF, 0xF0, 0xF7
@@ -95,26 +95,16 @@ def _body(events: Sequence[Event]) -> bytes:
     return bytes(out)
 
 
-def _number(body: bytes, at: int) -> tuple[int, int]:
-    """The variable-length number at `at`, and the place after it."""
-    value = 0
-    while True:
-        byte = body[at]
-        value, at = value << 7 | byte & 0x7F, at + 1
-        if byte < 0x80:
-            return value, at
-
-
 def _events(body: bytes) -> tuple[tuple[Event, ...], int]:
     """The events of a track up to its end, and the place after it. Raises IndexError if they break off."""
     events: list[Event] = []
     tick, at, running = 0, 0, 0
     while at < len(body):
-        delta, at = _number(body, at)
+        delta, at = number_at(body, at)
         tick += delta
         status, first = (body[at], at + 1) if body[at] & 0x80 else (running, at)
         if status in (META, SYSEX, ESCAPE):
-            length, start = _number(body, first + (status == META))
+            length, start = number_at(body, first + (status == META))
             stop = start + length
         elif 0x80 <= status < 0xF0:
             running, stop = status, first + (1 if status & 0xF0 in SHORT else 2)

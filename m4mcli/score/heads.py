@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from m4mcli.score.followed import END, META
+from m4mcli.score.metas import number_at
 from m4mcli.score.score import DRUM_CHANNEL
 
 EVENTS = 256
 """Events among which a track's first note is sought."""
 
-META, TRACK_NAME, END = 0xFF, 0x03, 0x2F
+TRACK_NAME = 0x03
 ALL = frozenset(range(16))
 
 
@@ -33,13 +35,16 @@ def head(chunk: bytes) -> Head:
     at = status = 0
     try:
         for _ in range(EVENTS):
-            at = _number(chunk, at)[1]
-            if chunk[at] > 127:
-                status, at = chunk[at], at + 1
+            at = number_at(chunk, at)[1]
+            byte = chunk[at]
+            if byte > 127:
+                at += 1
+            if 127 < byte < 0xF0:
+                status = byte
             kind = status & 0xF0
-            if kind == 0xF0:
-                meta = chunk[at] if status == META else -1
-                length, at = _number(chunk, at + (status == META))
+            if byte >= 0xF0:
+                meta = chunk[at] if byte == META else -1
+                length, at = number_at(chunk, at + (byte == META))
                 if meta == END:
                     return _head(name, None, set_to)
                 if meta == TRACK_NAME and not named:
@@ -110,13 +115,3 @@ def _set_at(chunk: bytes, channel: int) -> int:
     while at >= 0 and (chunk[at - 1] > 127 or chunk[at + 1 : at + 2] > b"\x7f"):
         at = chunk.find(0xC0 | channel, at + 1)
     return at
-
-
-def _number(chunk: bytes, at: int) -> tuple[int, int]:
-    """The number of variable length at `at`, and the place after it."""
-    value = 0
-    while True:
-        byte = chunk[at]
-        value, at = value << 7 | byte & 0x7F, at + 1
-        if byte < 0x80:
-            return value, at

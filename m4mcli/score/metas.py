@@ -23,6 +23,16 @@ def variable_length(value: int) -> bytes:
     return bytes(reversed(out))
 
 
+def number_at(data: bytes, at: int) -> tuple[int, int]:
+    """The variable-length quantity at `at`, and the place after it. Raises IndexError where it breaks off."""
+    value = 0
+    while True:
+        byte = data[at]
+        value, at = value << 7 | byte & 0x7F, at + 1
+        if byte < 0x80:
+            return value, at
+
+
 def meta(kind: int, payload: bytes) -> bytes:
     """A meta event without its delta time."""
     return bytes((0xFF, kind)) + variable_length(len(payload)) + payload

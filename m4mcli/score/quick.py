@@ -5,19 +5,23 @@ has the word. symusic drops notes that never end: `read_notes` ends every pitch 
 track, and moves what ended there back to the track's end, where `read_score` ends it.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS, MAX_TRACKS, Container, open_container
-from m4mcli.score.heads import Head, head, marked, program_told, programs_clear
+from m4mcli.score.file_order import Told, in_file_order
+from m4mcli.score.foreign_programs import with_foreign_programs
+from m4mcli.score.heads import Head, head, programs_clear
 from m4mcli.score.metas import END_OF_TRACK, LONGEST, NAME, meta, variable_length
 from m4mcli.score.midi_form import decode_text
+from m4mcli.score.misread import metas_of, read_alike
 from m4mcli.score.score import (
     BEND,
     CONTROL,
@@ -27,7 +31,6 @@ from m4mcli.score.score import (
     Tempo,
     TimeSignature,
     Track,
-    joined,
     notes_array,
 )
 
@@ -35,6 +38,9 @@ THEIRS = {"onset": "time", "tick": "time"}
 """What symusic calls by another name than m4m."""
 
 DENOMINATORS = {1 << power for power in range(7)}
+MODES = {0: False, 1: True}
+"""Whether a key is minor, by the number of its mode."""
+
 LOST = "\N{REPLACEMENT CHARACTER}"
 """What stands in a name for bytes that are not UTF-8."""
 
@@ -45,12 +51,15 @@ LATER = variable_length(FAR) + meta(0x01, b"")
 ENDS = [b"\0" + bytes((0x80 | c,)) + b"\0".join(bytes((pitch, 64)) for pitch in range(128)) for c in range(16)]
 """An event FAR behind the one before it; ends of all pitches of a channel at that tick."""
 
+LONG_TIME = re.compile(rb"[\x80-\xff]{3}")
+"""What a time of 4 bytes begins with."""
+
 NAMED = bytes((0xFF, NAME))
 
 FEW = 24
 """Of how many changes symusic keeps those of one tick in the order of the file."""
 
-Told = TypeVar("Told", Tempo, TimeSignature, KeySignature)
+NO_CONTROLS, NO_BENDS = np.zeros(0, CONTROL), np.zeros(0, BEND)
 
 HARMLESS = ("track-count", "alien-chunk", "stray-bytes", "leading-bytes", "header-length", "format-0")
 """Warnings after which a file's tracks are as they were."""
@@ -63,65 +72,42 @@ def read_quickly(data: bytes) -> Score | None:
     note that does not end is left out.
     """
     opened = _opened(data)
-    score = None if opened is None else _whole(opened[1])
-    return score if score is not None and _in_bounds(score, shortest=1) else None
+    return None if opened is None else _whole(opened)
 
 
 def read_notes(data: bytes) -> Score | None:
     """The notes, tempi and signatures of a MIDI file, without controllers, bends and words, for corpora.
 
     They are those of `read_score`, but that drums may have another program. None as for `read_quickly`, and where notes
-    may have a program that another track sets, or that is set at the same time behind them.
+    may have a program that is set at the same time behind them.
     """
     opened = _opened(data, HARMLESS, ended=True)
     if opened is None:
         return None
-    container, source = opened
-    score = _whole(source, notes_alone=True)
-    score = None if score is None else _ended(score)
-    if score is None or not _in_bounds(score, shortest=0):
+    container = opened.container
+    score = _whole(opened, notes_alone=True)
+    if score is None:
         return None
     lost = any(LOST in track.name for track in score.tracks)
-    lost |= any(chunk.count(NAMED) > 1 for chunk in container.tracks)
+    lost |= any([meta[:1] for meta in metas].count(NAMED[1:]) > 1 for metas in opened.metas)
     untold = any(not t.program and not t.is_drum and len(t.notes) for t in score.tracks)
     heads = [head(chunk) for chunk in container.tracks] if lost or untold else []
-    if untold and not _programs_told(container, heads, sum(len(track.notes) > 0 for track in score.tracks)):
+    if lost:
+        score = _renamed(score, container.tracks, heads)
+    if score is None:
         return None
-    renamed = _renamed(score, container.tracks, heads) if lost else score
-    return None if renamed is None else _told_once(renamed)
+    if untold and not programs_clear(container.tracks, heads, sum(len(track.notes) > 0 for track in score.tracks)):
+        score = with_foreign_programs(container, heads, score)
+    return None if score is None else _told_once(score, container.tracks)
 
 
-def _programs_told(container: Container, heads: Sequence[Head], parts: int) -> bool:
-    """Whether notes with program 0 have it by their own track's word, or for want of any."""
-    from symusic import Score as Source
-
-    chunks = container.tracks
-    if programs_clear(chunks, heads, parts):
-        return True
-    if len(chunks) > 127:
-        return False
-    tracks = tuple(marked(chunk, number) for number, chunk in enumerate(chunks, 1))
-    source: Any = Source.from_midi(container.with_tracks(tracks).to_bytes())
-    for track in source.tracks:
-        if track.program or track.is_drum or len(track.notes) < 2:
-            continue
-        notes = track.notes.numpy()
-        marks = np.flatnonzero((notes["time"] == 0) & (notes["duration"] == 0))
-        if len(marks) != 1:
-            return False
-        number, channel = int(notes["velocity"][marks[0]]), int(notes["pitch"][marks[0]])
-        if not program_told(chunks, heads, number - 1, channel):
-            return False
-    return True
-
-
-def _with_ends(container: Container) -> Container | None:
+def _with_ends(container: Container, metas: Sequence[Sequence[bytes]]) -> Container | None:
     """The file with ends for all notes FAR behind each track, and again as far behind; None where that is unsure."""
     if container.tpq * MAX_QUARTERS >= FAR:
         return None
     tracks = []
-    for track in container.tracks:
-        if track.find(END_OF_TRACK) != len(track) - len(END_OF_TRACK):
+    for track, found in zip(container.tracks, metas, strict=True):
+        if found.count(END_OF_TRACK[1:]) != 1 or not track.endswith(END_OF_TRACK):
             return None
         # A status that is none, but a part of a time or of text, ends nothing.
         ends = LATER + b"".join(ENDS[channel] for channel in range(16) if 0x90 | channel in track)
@@ -129,32 +115,25 @@ def _with_ends(container: Container) -> Container | None:
     return container.with_tracks(tuple(tracks))
 
 
-def _ended(score: Score) -> Score | None:
-    """The score with the ends that lie far behind at the ends of their tracks; None where a pitch needed them twice."""
-    if score.end < FAR:
-        return score
-    for track in score.tracks:
-        notes = track.notes
-        late = np.flatnonzero(notes["duration"] >= FAR - notes["onset"])
-        notes["duration"][late] -= FAR
-        if ((notes["onset"] + notes["duration"])[late] >= FAR).any():
-            return None
-    return replace(score)
-
-
-def _told_once(score: Score) -> Score | None:
+def _told_once(score: Score, chunks: Sequence[bytes]) -> Score | None:
     """The score with one tempo, time and key signature at a tick, the last; None where the last is not known."""
-    tempos, metres, keys = _once(score.tempos), _once(score.time_signatures), _once(score.key_signatures)
+    tempos = _once(score.tempos, chunks)
+    metres, keys = _once(score.time_signatures, chunks), _once(score.key_signatures, chunks)
     if tempos is None or metres is None or keys is None:
         return None
+    if (tempos, metres, keys) == (score.tempos, score.time_signatures, score.key_signatures):
+        return score
     return replace(score, tempos=tempos, time_signatures=metres, key_signatures=keys)
 
 
-def _once(told: tuple[Told, ...]) -> tuple[Told, ...] | None:
+def _once(told: tuple[Told, ...], chunks: Sequence[bytes]) -> tuple[Told, ...] | None:
     last = {one.tick: one for one in told}
     if len(last) == len(told):
         return told
-    return tuple(last.values()) if len(told) < FEW or len(last) == len({*told}) else None
+    if len(told) < FEW or len(last) == len({*told}):
+        return tuple(last.values())
+    filed = in_file_order(told, chunks)
+    return None if filed is None else tuple({one.tick: one for one in filed}.values())
 
 
 def _renamed(score: Score, chunks: Sequence[bytes], heads: Sequence[Head]) -> Score | None:
@@ -173,8 +152,17 @@ def _renamed(score: Score, chunks: Sequence[bytes], heads: Sequence[Head]) -> Sc
     return replace(score, tracks=tuple(replace(t, name=names[t.name]) for t in score.tracks))
 
 
-def _opened(data: bytes, harmless: Sequence[str] = (), *, ended: bool = False) -> tuple[Container, Any] | None:
-    """A MIDI file, and symusic's piece; None where anything but what is harmless is odd.
+@dataclass(frozen=True)
+class _Opened:
+    """A MIDI file, what `metas_of` finds in each of its tracks, and symusic's piece."""
+
+    container: Container
+    metas: list[list[bytes]]
+    source: Any
+
+
+def _opened(data: bytes, harmless: Sequence[str] = (), *, ended: bool = False) -> _Opened | None:
+    """A MIDI file opened; None where anything but what is harmless is odd.
 
     With `ended` the piece's notes all end, those that do not by themselves FAR behind their track.
     """
@@ -186,32 +174,58 @@ def _opened(data: bytes, harmless: Sequence[str] = (), *, ended: bool = False) -
         container = open_container(data, "")
         if any(warning.partition(":")[0] not in harmless for warning in container.warnings):
             return None
-        whole = _with_ends(container) if ended else container
+        metas = [metas_of(chunk) for chunk in container.tracks]
+        if not all(map(read_alike, container.tracks, metas)):
+            return None
+        whole = _with_ends(container, metas) if ended else container
         if whole is None:
             return None
         as_it_was = whole is container and not container.warnings
-        return container, Source.from_midi(data if as_it_was else whole.to_bytes())
+        return _Opened(container, metas, Source.from_midi(data if as_it_was else whole.to_bytes()))
     except (M4mError, RuntimeError, ValueError, OverflowError):
         return None
 
 
-def _whole(source: Any, *, notes_alone: bool = False) -> Score | None:
-    """symusic's piece as arrays; None where it holds values that no file should have."""
+def _whole(opened: _Opened, *, notes_alone: bool = False) -> Score | None:
+    """symusic's piece as arrays; None where it holds values that no file should have.
+
+    With `notes_alone` no more than its notes, tempi and signatures; those that end FAR behind end where the piece does.
+    """
     try:
-        return _score(source, notes_alone)
-    except (ValueError, OverflowError):
+        rows, stops = _rows(opened.source)
+        if notes_alone:
+            rows = _ended(rows, opened.container.tracks)
+        score = _score(opened.source, rows, stops, notes_alone=notes_alone)
+    except (ValueError, OverflowError, KeyError):
         return None
+    return score if _in_bounds(score, rows, stops, shortest=0 if notes_alone else 1) else None
 
 
-def _score(source: Any, notes_alone: bool) -> Score:
+def _rows(source: Any) -> tuple[NDArray[np.void], list[int]]:
+    """The notes of all tracks, and where those of each begin and the last end: a few times faster than one by one."""
     found = [track.notes.numpy() for track in source.tracks]
-    rows = notes_array()
-    if found:
-        # Of all tracks at once, and the tracks are cut out of them: a few times faster than track by track.
-        rows = _columns({name: np.concatenate([one[name] for one in found]) for name in found[0]}, NOTE)
     stops = [0, *accumulate(len(one["time"]) for one in found)]
+    if not found:
+        return notes_array(), stops
+    return _columns({name: np.concatenate([one[name] for one in found]) for name in found[0]}, NOTE), stops
+
+
+def _ended(rows: NDArray[np.void], chunks: Sequence[bytes]) -> NDArray[np.void]:
+    """Notes with the ends that lie FAR behind moved back.
+
+    Raises ValueError where a pitch needed them twice, and where some may lie there by themselves.
+    """
+    late = np.flatnonzero(rows["duration"] >= FAR - rows["onset"])
+    if len(late):
+        rows["duration"][late] -= FAR
+        if ((rows["onset"] + rows["duration"])[late] >= FAR).any() or any(map(LONG_TIME.search, chunks)):
+            raise ValueError(late)
+    return rows
+
+
+def _score(source: Any, rows: NDArray[np.void], stops: Sequence[int], *, notes_alone: bool) -> Score:
     tracks = tuple(
-        Track(track.name, int(track.program), bool(track.is_drum), rows[start:stop])
+        Track(track.name, int(track.program), bool(track.is_drum), rows[start:stop], NO_CONTROLS, NO_BENDS)
         for track, start, stop in zip(source.tracks, stops[:-1], stops[1:], strict=True)
     )
     if not notes_alone:
@@ -221,7 +235,12 @@ def _score(source: Any, notes_alone: bool) -> Score:
         tracks,
         tuple(Tempo(tempo.time, tempo.mspq) for tempo in source.tempos),
         tuple(TimeSignature(s.time, s.numerator, s.denominator) for s in source.time_signatures),
-        tuple(KeySignature(key.time, key.key, bool(key.tonality)) for key in source.key_signatures),
+        tuple(
+            KeySignature(key.time, key.key, MODES[key.tonality])
+            for key in source.key_signatures
+            # One of a mode that is none is not used, and told by the guarded reader.
+            if not notes_alone or key.tonality in MODES
+        ),
         () if notes_alone else tuple((marker.time, marker.text) for marker in source.markers),
     )
 
@@ -242,15 +261,18 @@ def _columns(found: dict[str, NDArray[np.integer]], form: np.dtype[np.void]) -> 
     return rows
 
 
-def _in_bounds(score: Score, shortest: int) -> bool:
+def _in_bounds(score: Score, rows: NDArray[np.void], stops: Sequence[int], shortest: int) -> bool:
+    """Whether a score, whose tracks have the rows between the `stops`, is one that `read_score` would read."""
     sound = all(s.numerator > 0 and s.denominator in DENOMINATORS for s in score.time_signatures)
     sound &= all(t.microseconds > 0 for t in score.tempos) and all(-7 <= k.fifths <= 7 for k in score.key_signatures)
-    in_size = score.note_count <= MAX_NOTES and len(score.tracks) <= MAX_TRACKS
-    if sound and in_size and score.note_count:
-        notes = joined(score.tracks)
-        least = {"onset": 0, "pitch": 0, "velocity": 1, "duration": shortest}
-        sound = all(int(notes[field].min()) >= value for field, value in least.items())
-        falls = np.flatnonzero(notes["onset"][1:] < notes["onset"][:-1]) + 1
-        # Onsets may fall only where the next track begins.
-        sound &= {*falls.tolist()} <= {*np.cumsum([len(track.notes) for track in score.tracks]).tolist()}
-    return sound and in_size and score.tpq > 0 and score.end <= MAX_QUARTERS * score.tpq
+    if not sound or len(rows) > MAX_NOTES or len(score.tracks) > MAX_TRACKS or score.tpq <= 0:
+        return False
+    if not len(rows):
+        return True
+    onsets = np.ascontiguousarray(rows["onset"])
+    least = {"pitch": 0, "velocity": 1, "duration": shortest}
+    if onsets.min() < 0 or any(rows[field].min() < value for field, value in least.items()):
+        return False
+    # Onsets may fall only where the next track begins.
+    falls = np.flatnonzero(onsets[1:] < onsets[:-1]) + 1
+    return {*falls.tolist()} <= {*stops} and int((onsets + rows["duration"]).max()) <= MAX_QUARTERS * score.tpq

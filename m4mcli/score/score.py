@@ -83,8 +83,8 @@ class Score:
     @cached_property
     def end(self) -> int:
         """The tick at which the last note ends; 0 for a piece without notes."""
-        ends = [int((t.notes["onset"] + t.notes["duration"]).max()) for t in self.tracks if len(t.notes)]
-        return max(ends, default=0)
+        notes = joined(self.tracks)
+        return int((notes["onset"] + notes["duration"]).max(initial=0))
 
     @property
     def note_count(self) -> int:

@@ -1,13 +1,13 @@
 """A hole in a piece and what is around it: what is known, in which manner it plays, and what a model is asked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.canonical import shifted
 from m4mcli.frames.fields import thinned
-from m4mcli.frames.frames import DRUMS, in_order
+from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order
 from m4mcli.generation.request import Request
 from m4mcli.generation.rules import Part, Rules
 from m4mcli.generation.window import part_of
@@ -34,7 +34,7 @@ class Around:
     `aside` are the notes of the tracks that stay, `kept` those of the tracks to be written, which are silent where
     `hidden`, `written` what was written for earlier holes. `instruments` (programs, or DRUMS) are to be written in the
     frames of the `hole`, from its start to before its stop; those `wanted` must sound there, as must those that sound
-    right before it and right behind it.
+    right before it and right behind it. `stood` is what is not to come back, if they played something there.
     """
 
     aside: NDArray[np.void]
@@ -45,16 +45,25 @@ class Around:
     hidden: NDArray[np.bool_]
     hole: tuple[int, int]
     wanted: tuple[int, ...] = ()
+    stood: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, FRAME_NOTE))
 
     def moved(self, semitones: int) -> "Around":
         """All of it transposed."""
-        aside, kept, written = (shifted(x, semitones) for x in (self.aside, self.kept, self.written))
-        return replace(self, aside=aside, kept=kept, written=written)
+        parts = self.aside, self.kept, self.written, self.stood
+        aside, kept, written, stood = (shifted(x, semitones) for x in parts)
+        return replace(self, aside=aside, kept=kept, written=written, stood=stood)
 
     @property
     def reference(self) -> NDArray[np.void]:
         """What the model is given."""
         return in_order(np.concatenate((self.aside, self.kept)))
+
+    def stood_so(self, notes: NDArray[np.void]) -> bool:
+        """Whether notes written for the hole are those that stood there: the same beginnings of the same pitches."""
+        first, last = self.hole
+        old = self.stood[(self.stood["frame"] >= first) & (self.stood["frame"] < last)]
+        where = ["frame", "instrument", "pitch"]
+        return bool(len(old)) and np.array_equal(np.unique(old[where]), np.unique(notes[where]))
 
     @property
     def known(self) -> NDArray[np.void]:

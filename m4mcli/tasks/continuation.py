@@ -17,9 +17,10 @@ from m4mcli.frames.frames import DRUMS, frame_of, metre_frames, track_frames
 from m4mcli.generation.generate import Progress, Request, Sample, Written, generate
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
+from m4mcli.models.company import InCompany
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
-from m4mcli.models.session import Device, OnnxNetwork
+from m4mcli.models.session import Device
 from m4mcli.models.session import open_network as open_model
 from m4mcli.score.metre import Bar, bars
 from m4mcli.score.score import Score, Track
@@ -256,9 +257,7 @@ def continuer(
     return answers
 
 
-def open_network(
-    model: str | None, device: Device = "cpu", threads: int = 1, adapter: str | None = None
-) -> OnnxNetwork:
+def open_network(model: str | None, device: Device = "cpu", threads: int = 1, adapter: str | None = None) -> InCompany:
     """The network that ships for this task, or the named one, with its adapter for the task where it has one.
 
     `adapter` is the file of a style adapter to put on.

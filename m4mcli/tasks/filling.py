@@ -46,9 +46,9 @@ class Filling:
 class Plan:
     """Which tracks (indices) are written in which regions of a piece, and its notes in frames, track by track.
 
-    `kept` are the notes that stay, `ticks` where notes of a frame begin and end; `instruments` are those that the model
-    is told of each track: tracks of one program that are written are told as if they had programs akin to it, so that
-    each goes on by itself.
+    `kept` are the notes that stay, `stood` those that give way, `ticks` where notes of a frame begin and end;
+    `instruments` are those that the model is told of each track: tracks of one program that are written are told as if
+    they had programs akin to it, so that each goes on by itself.
     """
 
     score: Score
@@ -57,6 +57,7 @@ class Plan:
     tracks: tuple[tuple[int, ...], ...]
     asked: bool
     kept: tuple[NDArray[np.void], ...]
+    stood: tuple[NDArray[np.void], ...]
     ticks: dict[int, int]
     instruments: tuple[int, ...]
 
@@ -80,16 +81,16 @@ def plan(score: Score, commission: Commission) -> Plan:
         if not tracks:
             raise M4mError(f"no track sounds around bars {region}", "name some with --tracks")
     instruments = apart(score, tuple(sorted({track for tracks in chosen for track in tracks})))
-    kept = tuple(
-        _kept(track, told, [r for r, tracks in zip(where, chosen, strict=True) if i in tracks], score.tpq)
-        for i, (track, told) in enumerate(zip(score.tracks, instruments, strict=True))
-    )
+    of_track = [[r for r, tracks in zip(where, chosen, strict=True) if i in tracks] for i in range(len(score.tracks))]
+    told = list(zip(score.tracks, instruments, of_track, strict=True))
+    kept = tuple(_kept(*one, score.tpq) for one in told)
+    stood = tuple(_stood(*one, score.tpq) for one in told)
     if not any(map(len, kept)):
         raise M4mError(
             "these are all notes of the piece: nothing is left to write from", "name fewer bars, or --tracks"
         )
     ticks = swung_ticks(score, ground)
-    return Plan(score, ground, where, chosen, commission.tracks is not None, kept, ticks, instruments)
+    return Plan(score, ground, where, chosen, commission.tracks is not None, kept, stood, ticks, instruments)
 
 
 def fillings(score: Score, fill: Fill, commission: Commission, progress: Progress | None = None) -> list[Filling]:
@@ -153,6 +154,14 @@ def _kept(track: Track, instrument: int, where: list[Region], tpq: int) -> NDArr
     return in_order(stay)
 
 
+def _stood(track: Track, instrument: int, where: list[Region], tpq: int) -> NDArray[np.void]:
+    """FRAME_NOTE rows of the notes of a track that give way."""
+    spans = tuple(region.ticks for region in where)
+    gone = track_frames([replace(track, notes=track.notes[begins_in(track.notes["onset"], spans)])], tpq)
+    gone["instrument"] = instrument
+    return in_order(gone)
+
+
 def _around(task: Plan, written: list[NDArray[np.void]], region: Region, tracks: tuple[int, ...]) -> Around:
     """What the model is told of a region, after what was written in those before it."""
     hidden = np.zeros(task.ground.length, bool)
@@ -170,6 +179,7 @@ def _around(task: Plan, written: list[NDArray[np.void]], region: Region, tracks:
         hidden=hidden,
         hole=region.frames,
         wanted=instruments if task.asked else (),
+        stood=in_order(np.concatenate([task.stood[i] for i in tracks])),
     )
 
 

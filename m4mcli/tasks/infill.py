@@ -3,7 +3,7 @@
 The model was trained on masked spans of bars: its reference is everything but what the tracks to be written play in the
 hole, and it writes on from what they play before. A piece that repeats itself may do so in the hole: what stands where
 it would repeat is one answer among the samples. The one is kept that is likely, leads to what follows, and is as dense
-as what is around it.
+as what is around it; what stood there before, note for note, only where nothing else was drawn.
 """
 
 from collections.abc import Callable
@@ -80,16 +80,25 @@ def _best(network: Network, around: Around, manner: Manner, how: Draw, progress:
     cache = cache_of(request.fixed_notes, around.metre[start:stop], known, around.hole[0] - start)
     playing = Steady(Recalling(InManner(network, manner.rules), cache), manner.rates)
     repeated = repetitions(cache, around, start, np.random.default_rng([how.seed, around.hole[0]]))
+    if any(around.stood_so(notes) for _, notes in repeated):
+        # To repeat itself is what the piece did: something else is asked for.
+        repeated = []
     judged = [(fitness(network, around, manner, notes) + REPEATED * alike, notes) for alike, notes in repeated]
     for number in range(ROUNDS):
         seed = how.seed + (number << 48)
         drawn = draw_samples(playing, request, manner.rules, replace(how, seed=seed), how.best_of, progress)
         samples = [_only_new(sample.notes, start, around.hole) for sample in drawn]
         judged += [(fitness(network, around, manner, notes), notes) for notes in samples]
+        judged = _new(judged, around)
         missing, far = min(distance(notes, around, manner) for _, notes in judged)
-        if not missing and far <= NEAR:
+        if not missing and far <= NEAR and not around.stood_so(judged[0][1]):
             break
     return max(judged, key=lambda entry: entry[0])[1]
+
+
+def _new(judged: list[tuple[float, NDArray[np.void]]], around: Around) -> list[tuple[float, NDArray[np.void]]]:
+    """The answers without those that bring back what stood in the hole; all of them where each does."""
+    return [entry for entry in judged if not around.stood_so(entry[1])] or judged
 
 
 def repetitions(
@@ -119,11 +128,12 @@ def _only_new(notes: NDArray[np.void], start: int, hole: tuple[int, int]) -> NDA
 
 @dataclass(frozen=True)
 class Filler:
-    """What fills holes: the model's name, where it runs, and what it does."""
+    """What fills holes: the model, where it runs, what it does, and to how many pieces at once by samples of each."""
 
     name: str
     provider: str
     fill: Fill
+    at_once: Callable[[int], int] = lambda samples: 1
 
 
 def open_filler(
@@ -144,7 +154,7 @@ def open_filler(
                 f"--density: {found.name} takes none", "it is for models over mmm tokens: --model mmm", USAGE
             )
         network = open_network(found, TASK.name, device, threads, adapter)
-        return Filler(found.name, network.provider, partial(fill, network))
+        return Filler(found.name, network.provider, partial(fill, network), network.at_once)
     coder = opened_coder(found.facts["tokens"], str(found.path))
     if coder.scheme.name != SCHEME:
         raise M4mError(f"{found.name}: a model for sample, not for infill", f"its tokens are not {SCHEME}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.parts import PARTS, key_shift
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.generation.draw import AT_ONCE, within
 from m4mcli.generation.request import Progress
@@ -11,6 +11,7 @@ from m4mcli.generation.token_sampling import Asked, Rows, Written, sample
 from m4mcli.models.token_model import TokenModel
 from m4mcli.score.excerpt import excerpt
 from m4mcli.score.score import Score
+from m4mcli.score.transposition import moved_by
 from m4mcli.tokens.coder import Coder, without_end
 from m4mcli.tokens.given import Given, given_instruments, given_tune
 from m4mcli.tokens.scheme import DEFAULT_TPQ, TokenTrack
@@ -23,8 +24,9 @@ class Wish:
     """What is to be written: `count` pieces of at most `length` rows of tokens, the prompt's included.
 
     `prompt`: music to go on from, of which the first `beats` quarter notes are read (None: all). `part` names what of
-    it the model knows. `metre` and `key` are for models over ABC: `6/8`, and `Dm`, `major` or `minor`.
-    `instruments`: only these play, programs 0-127 and 128 for drums (none: as the model likes).
+    it the model knows; with `one_key` it is read in C major or A minor, and what is written is moved back. `metre` and
+    `key` are for models over ABC: `6/8`, and `Dm`, `major` or `minor`. `instruments`: only these play, programs 0-127
+    and 128 for drums (none: as the model likes).
     """
 
     count: int = 1
@@ -34,6 +36,7 @@ class Wish:
     prompt: Score | None = None
     beats: int | None = None
     part: str = "whole"
+    one_key: bool = False
     metre: str | None = None
     key: str | None = None
     instruments: tuple[int, ...] = ()
@@ -52,13 +55,15 @@ class Piece:
 def write_pieces(model: TokenModel, coder: Coder, wish: Wish, progress: Progress | None = None) -> list[Piece]:
     """All pieces, some at a time side by side; each depends on the seed and its number alone."""
     given = None if wish.prompt is None else prompt_part(wish.prompt, wish.part, wish.beats)
+    shift = key_shift(given) if given is not None and wish.one_key else 0
+    given = given and moved_by(given, shift)
     start = _start(coder, wish, given)
     asked = Asked(start.rows, wish.length, wish.sampling, wish.seed, barred=start.barred)
     found: list[Written] = []
     for first in range(0, wish.count, AT_ONCE):
         told = within(progress, first // AT_ONCE, -(-wish.count // AT_ONCE))
         found += sample(model, coder, replace(asked, first=first), min(AT_ONCE, wish.count - first), told)
-    return [_piece(coder, written, given) for written in found]
+    return [_piece(coder, written, given, -shift) for written in found]
 
 
 def _start(coder: Coder, wish: Wish, given: Score | None) -> Given:
@@ -89,8 +94,8 @@ def prompt_rows(score: Score, coder: Coder) -> Rows:
     return pieces[0]
 
 
-def _piece(coder: Coder, written: Written, given: Score | None) -> Piece:
+def _piece(coder: Coder, written: Written, given: Score | None, shift: int) -> Piece:
     tracks = () if given is None else tuple(TokenTrack(t.name, t.program, t.is_drum) for t in given.tracks)
     score, skipped = coder.score(written.rows, DEFAULT_TPQ if given is None else given.tpq, tracks)
-    sounding = replace(score, tracks=tuple(t for t in score.tracks if len(t.notes)))
+    sounding = moved_by(replace(score, tracks=tuple(t for t in score.tracks if len(t.notes))), shift)
     return Piece(sounding, written.rows, skipped, written.ended)

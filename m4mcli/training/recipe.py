@@ -10,6 +10,7 @@ from m4mcli.dataset.parts import PARTS
 from m4mcli.dataset.transforms import Transforms
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.frames.melody_events import BAR
+from m4mcli.generation.sampling import Sampling
 from m4mcli.networks.config import DecoderConfig, FoundationConfig, LatentConfig, RecurrentConfig
 from m4mcli.training.examples import MAKERS, Augmentation
 from m4mcli.training.tables import as_value, build, with_setting
@@ -21,13 +22,15 @@ SHIPPED = Path(__file__).resolve().parent / "recipes"
 class Mix:
     """One kind of training example: `make` names it, `weight` its share, `sources` the share of each source.
 
-    `transforms` change the pieces before examples are made of them; those for validation stay as they are.
+    `transforms` change the pieces before examples are made of them; those for validation stay as they are. `one_key`:
+    of networks over tokens, all pieces are moved to C major or A minor first.
     """
 
     make: str
     weight: float = 1.0
     sources: dict[str, float] = field(default_factory=dict)
     transforms: Transforms = field(default_factory=Transforms)
+    one_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ class AdapterPlan:
 class Recipe:
     """Everything that decides what a training run gives, except the pack itself.
 
-    `start` is a checkpoint, or a folder of shards, to begin from: what the network has in common with it.
+    `start` is a checkpoint, or a folder of shards, to begin from: what the network has in common with it. `sampling` is
+    how a network over tokens is sampled unless one asks for something else.
     """
 
     name: str
@@ -140,6 +144,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: Optimizer = field(default_factory=Optimizer)
     trainer: Trainer = field(default_factory=Trainer)
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 def _faults(recipe: Recipe) -> Iterator[str]:
@@ -169,6 +174,8 @@ def _mix_faults(recipe: Recipe, makers: Iterable[str]) -> Iterator[str]:
     for mix in recipe.data.mix:
         if mix.make not in known:
             yield f"data.mix.make = {mix.make!r} is unknown: one of {', '.join(known)}"
+        if mix.one_key and isinstance(recipe.network, FoundationConfig | LatentConfig):
+            yield "data.mix.one_key is for networks over tokens: the others read all music in one key anyway"
         if min(mix.sources.values(), default=0) < 0:
             yield f"data.mix of {mix.make} needs sources with shares above 0"
         yield from (f"data.mix.transforms.{fault}" for fault in mix.transforms.faults())
@@ -199,8 +206,8 @@ def _token_faults(recipe: Recipe, n: DecoderConfig | RecurrentConfig) -> Iterato
     if recipe.adapter.rank:
         yield "adapter.rank: only the foundation takes adapters"
     for mix in d.mix:
-        if mix.transforms != Transforms(transpose=mix.transforms.transpose):
-            yield "data.mix.transforms: networks over tokens take transpose alone"
+        if mix.transforms != Transforms(crop_bars=mix.transforms.crop_bars, transpose=mix.transforms.transpose):
+            yield "data.mix.transforms: networks over tokens take crop_bars and transpose alone"
     yield from _mix_faults(recipe, PARTS)
 
 

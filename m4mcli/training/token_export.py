@@ -1,5 +1,6 @@
 """Is an exported network over tokens the one that was trained? Logits and sampled rows beside torch's."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import onnx
 
 from m4mcli.dataset.corpus import Corpus
-from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.parts import part_of
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.generation.sampling import Sampling, log_softmax
 from m4mcli.generation.token_likelihood import stepped_logits
@@ -55,10 +56,12 @@ class TokenSubject(Subject):
     def described(self) -> dict[str, Any]:
         """What model.json says."""
         recipe = self.facts["recipe"]
-        part, task = recipe["data"]["mix"][0]["make"], recipe["task"]
+        mix = recipe["data"]["mix"][0]
         return about(self.model, self.facts["tokens"]) | {
-            "task": task,
-            "part": part,
+            "task": recipe["task"],
+            "part": mix["make"],
+            "one_key": mix.get("one_key", False),
+            "sampling": recipe.get("sampling", asdict(Sampling())),
             "trained_rows": self.facts.get("rows", 0),
         }
 
@@ -119,7 +122,7 @@ def validation_scores(checkpoint: Path, pack: Path, each: int = 4) -> list[Score
         for source in mix.sources or {"": 1.0}:
             for number in corpus.select("valid", source)[:each]:
                 score = corpus.score(number)
-                part = None if score is None else PARTS[mix.make](score)
+                part = None if score is None else part_of(score, mix.make, one_key=mix.one_key)
                 found += [] if part is None else [part]
     if not found:
         raise M4mError("the pack has no validation pieces of the recipe's sources", "leave --pack out")

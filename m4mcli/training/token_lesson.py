@@ -12,13 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from m4mcli.dataset.corpus import Corpus
-from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.parts import part_of
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.build import token_network
 from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig
 from m4mcli.networks.token_network import TokenNetwork
+from m4mcli.score.excerpt import excerpt
+from m4mcli.score.metre import bars
+from m4mcli.score.score import Score
 from m4mcli.score.transposition import transposed
-from m4mcli.tokens.coder import Coder
+from m4mcli.tokens.coder import Coder, without_end
 from m4mcli.tokens.merged import planned_coder
 from m4mcli.training.checkpoint import Checkpoint, load_token_network
 from m4mcli.training.lesson import Lesson, Pupil
@@ -31,6 +34,9 @@ NOTHING = -1
 
 HELD = 20_000
 """Pieces, each in one key, whose rows are kept."""
+
+HELD_PARTS = 4_000
+"""Pieces that are kept as music where parts of them are cut out by chance."""
 
 PATIENCE = 2_000
 """Draws without one usable piece after which the corpus is taken to hold none."""
@@ -76,6 +82,7 @@ class TokenLesson(Lesson):
         plan = recipe.tokens
         self.coder = planned_coder(plan.scheme, plan.config, plan.bpe)
         self.pieces = lru_cache(HELD)(self._pieces)
+        self.parts = lru_cache(HELD_PARTS)(self._part)
         self.mixes = [(mix, self._tables(mix, "train")) for mix in recipe.data.mix]
         if not any(tables for _, tables in self.mixes):
             raise M4mError(f"{corpus.folder}: holds no music to train {recipe.name} on", "see m4m dataset build")
@@ -85,12 +92,35 @@ class TokenLesson(Lesson):
         tables = [(share, self.corpus.select(split, source)) for source, share in sources.items()]
         return [(share, numbers) for share, numbers in tables if numbers and share > 0]
 
-    def _pieces(self, number: int, make: str, semitones: int) -> list[Rows]:
-        """The sequences of a piece; none where it has no such part, or cannot be moved so far."""
+    def _part(self, number: int, make: str, one_key: bool) -> tuple[Score | None, list[int]]:
+        """The part of a piece that is read, and its bar lines in ticks."""
         score = self.corpus.score(number)
-        part = None if score is None else PARTS[make](score)
+        part = None if score is None else part_of(score, make, one_key=one_key)
+        return part, [] if part is None else [bar.tick for bar in bars(part)]
+
+    def _pieces(self, number: int, make: str, one_key: bool, semitones: int) -> list[Rows]:
+        """The sequences of a piece; none where it has no such part, or cannot be moved so far."""
+        part, _ = self._part(number, make, one_key)
+        return self._rows(part, semitones)
+
+    def _rows(self, part: Score | None, semitones: int) -> list[Rows]:
         moved = None if part is None else transposed(part, semitones)
         return [] if moved is None else [rows for rows in self.coder.pieces(moved) if len(rows) > 2]
+
+    def _cropped(self, number: int, mix: Mix, rng: np.random.Generator) -> list[Rows]:
+        """As `_pieces`, of some bars from a bar line drawn at random; no end where the piece goes on."""
+        part, lines = self.parts(number, mix.make, mix.one_key)
+        semitones, count = (
+            _moved(mix, rng),
+            int(rng.integers(mix.transforms.crop_bars[0], mix.transforms.crop_bars[1] + 1)),
+        )
+        if part is None or len(lines) <= count:
+            return self.pieces(number, mix.make, mix.one_key, semitones)
+        from_start = rng.random() < self.recipe.augmentation.from_start
+        first = 0 if from_start else int(rng.integers(0, len(lines) - count + 1))
+        last = first + count >= len(lines)
+        found = self._rows(excerpt(part, lines[first], part.end if last else lines[first + count]), semitones)
+        return found if last else [without_end(rows, self.coder) for rows in found]
 
     def draw(self, rng: np.random.Generator) -> Rows:
         """One window. Raises M4mError where the corpus seems to hold none."""
@@ -99,8 +129,11 @@ class TokenLesson(Lesson):
             mix, tables = self.mixes[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
             shares = np.cumsum([share for share, _ in tables])
             numbers = tables[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))][1]
-            number, semitones = numbers[int(rng.integers(len(numbers)))], _moved(mix, rng)
-            if found := self.pieces(number, mix.make, semitones):
+            number = numbers[int(rng.integers(len(numbers)))]
+            if mix.transforms.crop_bars:
+                if found := self._cropped(number, mix, rng):
+                    return found[int(rng.integers(len(found)))][: self.recipe.data.rows + 1]
+            elif found := self.pieces(number, mix.make, mix.one_key, _moved(mix, rng)):
                 return self._window(found[int(rng.integers(len(found)))], rng)
         makes = ", ".join(mix.make for mix, _ in self.mixes)
         raise M4mError(f"recipe {self.recipe.name}: no piece of {self.corpus.folder} has a part like {makes}")
@@ -150,7 +183,7 @@ class TokenLesson(Lesson):
             for source in mix.sources or {"": 1.0}:
                 numbers = self.corpus.select("valid", source)
                 numbers = numbers[:: max(1, len(numbers) // limit)][:limit]
-                pieces = [(number, self.pieces(number, mix.make, 0)) for number in numbers]
+                pieces = [(number, self.pieces(number, mix.make, mix.one_key, 0)) for number in numbers]
                 windows = [self._measured(p[0], number) for number, p in pieces if p]
                 if windows:
                     found.append((f"{mix.make}/{source}" if source else mix.make, windows))
