@@ -84,3 +84,13 @@ def test_as_many_bars_are_told_as_there_is_room_for() -> None:
     cut = behind.window((64, 192), 2000)
     assert cut is not None
     assert cut.last == cut.hole[1] == 8
+
+
+def test_what_stood_there_is_left_out_while_there_is_another() -> None:
+    coder, one = open_coder("mmm"), replace(HOW, count=1)
+    fill = TokenFiller(Chance(coder, 300), coder)
+    (made,) = fill(around((32, 48)), one)
+    (other,) = fill(replace(around((32, 48)), stood=made), one)
+    assert len(other)
+    assert not around((32, 48)).stood_so(made)
+    assert other.tobytes() != made.tobytes()
