@@ -55,7 +55,8 @@ class TokenFiller:
     ) -> tuple[NDArray[np.void], int]:
         """The best notes for the first bars of a hole, and the frame behind these.
 
-        The best are likely, lack no instrument, and are as dense as what is around, unless a density is asked for.
+        The best are likely, lack no instrument, and are as dense as what is around, unless a density is asked for. What
+        stood there before comes back only where nothing else was drawn.
         """
         told = told_bars(around)
         window = told.window(around.hole, self.model.context)
@@ -68,14 +69,15 @@ class TokenFiller:
             now = replace(asked, first=first)
             share = within(progress, first // AT_ONCE, -(-how.best_of // AT_ONCE))
             found += sample(self.model, self.coder, now, min(AT_ONCE, how.best_of - first), share)
-        judged = [(0.0, around.written[:0])]
+        judged = []
         for written in found:
             if written.ended:
                 notes = self._notes(told, window, written)
                 missing, far = distance(notes, part, manner)
                 likely = written.log_likelihood / max(1, len(written.rows) - len(asked.prompt))
                 judged.append((likely - missing - (far if self.density is None else 0.0), notes))
-        best = max(judged[1:] or judged, key=lambda entry: entry[0])[1]
+        new = [entry for entry in judged if not part.stood_so(entry[1])] or judged
+        best = max(new, key=lambda entry: entry[0])[1] if new else around.written[:0]
         return best, part.hole[1]
 
     def _asked(self, told: ToldBars, window: Window, how: Draw) -> Asked:
