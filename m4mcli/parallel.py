@@ -1,10 +1,12 @@
 """Work on many files in several processes, the results in the files' order and few of them held at a time."""
 
+import gc
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +22,10 @@ HINT = "out of memory? try fewer --jobs"
 
 FEW = 2 * CHUNK
 """Quick items for which no process is started: they would be done before it is ready."""
+
+YOUNG = 50_000
+"""Objects beyond those that were freed, after which a process of much work looks for cycles among them: it makes next
+to none, and Python's own number, 700, is that of a single piece."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,7 +56,8 @@ def in_order(
     head = list(islice(source, few + 1))
     rest = chain(head, source)
     if workers == 1 or len(head) <= few:
-        yield from map(function, rest)
+        with _seldom_collecting():
+            yield from map(function, rest)
         return
     chunks = iter(lambda: list(islice(rest, chunk)), [])
     handed_back: deque[list[Item]] = deque()
@@ -122,10 +129,21 @@ def _chunk(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
     return [function(item) for item in items]
 
 
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def _start_worker() -> None:
     """Leave interruption to the parent, and end when it does, however it ends."""
     import multiprocessing
 
+    gc.set_threshold(YOUNG)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
