@@ -299,12 +299,12 @@ _m4m() {
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --jobs --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl --jobs --workers --no-progress -q --quiet -h --help" ;;
-        roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
+        roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force --no-progress -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars --no-progress -q --quiet -v --verbose -h --help" ;;
         pipe) words="-o --output -h --help" ;;
         map) words="--out --engine --address --jobs --retries --suffix --resume --no-progress -q --quiet -v --verbose -h --help" ;;
-        diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
+        diff) words="--tolerance --brief --json -o --output --no-progress -q --quiet -h --help" ;;
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         adapt) words="-o --output --task --model --against --rank --rate --remember --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
