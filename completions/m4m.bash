@@ -129,6 +129,7 @@ _m4m() {
         infill:--top-k) :; return ;;
         infill:--best-of) :; return ;;
         infill:--strictness) :; return ;;
+        infill:--density) :; return ;;
         infill:-n|infill:--count) :; return ;;
         infill:--out-dir) _m4m_folders; return ;;
         infill:--model) _m4m_folders; return ;;
@@ -150,7 +151,7 @@ _m4m() {
         quantize:--ends) _m4m_words "grid keep length"; return ;;
         quantize:--beats) _m4m_words "auto file track"; return ;;
         quantize:-o|quantize:--output) _m4m_files; return ;;
-        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt abc"; return ;;
+        tokenize:--scheme) _m4m_words "frames remi tsd midilike structured cpword octuple tpd mmt mmm abc"; return ;;
         tokenize:--config) _m4m_files; return ;;
         tokenize:--resolution) :; return ;;
         tokenize:--velocities) :; return ;;
@@ -293,17 +294,17 @@ _m4m() {
         drumify) words="--kit --intensity --from-bar --to-bar --fills --no-fills --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
         accompany) words="--instruments --key --prompt --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
         continue) words="--bars --instruments --end --seed --temperature --top-p --top-k --min-p --best-of -n --count --out-dir --only --model --adapter --device --threads -o --output --json --jsonl --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
-        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
+        infill) words="--bars --tracks --seed --temperature --top-p --top-k --best-of --strictness --density -n --count --out-dir --only --model --adapter --device --threads -o --output --json --midi -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
         analyze) words="--only --jsonl --chart --midi --lab --beats --out-dir -o --output -f --force --no-progress --jobs --resume -q --quiet -v --verbose -h --help" ;;
         quantize) words="--grid --strength --swing --unswing --ends --beats -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         tokenize) words="--scheme --decode --jsonl --npz --text --config --resolution --velocities --pitches --tempos --time-signatures --no-time-signatures --key-signatures --no-key-signatures --programs --no-programs --rests --no-rests --chords --no-chords --train-bpe --bpe --vocabulary --jobs --workers -o --output --json --midi -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         info) words="--json --jsonl --jobs --workers --no-progress -q --quiet -h --help" ;;
-        roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force -q --quiet -h --help" ;;
+        roll) words="--compare --bars --new --width --grid --per-line --title --as -o --output -f --force --no-progress -q --quiet -h --help" ;;
         render) words="--soundfont --bars --rate -o --output -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         play) words="--port --ports --soundfont --bars --no-progress -q --quiet -v --verbose -h --help" ;;
         pipe) words="-o --output -h --help" ;;
         map) words="--out --engine --address --jobs --retries --suffix --resume --no-progress -q --quiet -v --verbose -h --help" ;;
-        diff) words="--tolerance --brief --json -o --output -q --quiet -h --help" ;;
+        diff) words="--tolerance --brief --json -o --output --no-progress -q --quiet -h --help" ;;
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         adapt) words="-o --output --task --model --against --rank --rate --remember --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;

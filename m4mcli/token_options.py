@@ -10,7 +10,9 @@ import typer
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.options import SUFFIXES, Invocation
 
-SCHEME_NAMES = Literal["frames", "remi", "tsd", "midilike", "structured", "cpword", "octuple", "tpd", "mmt", "abc"]
+SCHEME_NAMES = Literal[
+    "frames", "remi", "tsd", "midilike", "structured", "cpword", "octuple", "tpd", "mmt", "mmm", "abc"
+]
 
 Files = Annotated[
     list[str] | None,

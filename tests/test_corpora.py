@@ -153,15 +153,19 @@ FOUR, THREE = b"\0\xff\x58\4\4\2\x18\x08", b"\0\xff\x58\4\3\2\x18\x08"
         (midi(b"", SET_40_ON_1 + NOTE_ON_1), True),
         (midi(SET_40_ON_1, NOTE_ON_1), True),  # the program is another track's
         (midi(SET_40_ON_1 + b"\x81\x70\xc1\x07", NOTE_ON_1 * 4), True),  # and changes between its notes
-        (midi(SET_40_ON_1, NOTE_ON_1 + SET_40_ON_1 + NOTE_ON_1), False),  # and is its own later on
-        (midi(b"\0\x91\x3c\x40" + SET_40_ON_1 + b"\x60\x81\x3c\0"), False),  # it is set behind the note
+        (midi(SET_40_ON_1, NOTE_ON_1 + SET_40_ON_1 + NOTE_ON_1), True),  # and is its own later on
+        (midi(b"\0\x91\x3c\x40" + SET_40_ON_1 + b"\x60\x81\x3c\0"), True),  # it is set behind the note
+        (midi(ON_1 + b"\0\xc1\0\x60\x81\x3c\0", SET_40_ON_1), False),  # and is 0
         (midi(b"\0\xff\x03\x04H\xf6rn" + NOTE_ON_1), True),
         (midi(b"\0\xff\x03\x04Horn\0\xff\x03\x04Bell" + NOTE_ON_1), True),  # the first is the name
-        (midi(b"\0\xff\x03\0\0\xff\x03\x01A" + NOTE_ON_1, b"\0\xff\x03\x01A" + NOTE_ON_1), False),
+        (midi(b"\0\xff\x03\0\0\xff\x03\x01A" + NOTE_ON_1, b"\0\xff\x03\x01A" + NOTE_ON_1), True),
+        (midi(NOTE_ON_1 + b"\0\xff\x03\x04H\xf6rn"), False),  # behind its notes
         (midi(NOTE_ON_1) + b"junk", True),
         (midi(ON_1 + b"\x60\x91\x3e\x40"), True),  # notes that do not end, on the last tick too
         (midi(NOTE_ON_1 + ON_1), True),
-        (midi(ON_1 + ON_1), False),  # two of one pitch
+        (midi(ON_1 * 2 + ON_2), True),  # two of one pitch
+        (midi(ON_1 * 5 + ON_2), True),
+        (midi(ON_1 * 6 + ON_2), False),
         (midi(FOUR + NOTE_ON_1, THREE), True),
         (midi(THREE * 30 + FOUR + NOTE_ON_1), True),  # too many for symusic to know the last
         (midi(THREE * 30 + FOUR + NOTE_ON_1, FOUR), False),  # and in two tracks
@@ -173,7 +177,7 @@ FOUR, THREE = b"\0\xff\x58\4\4\2\x18\x08", b"\0\xff\x58\4\3\2\x18\x08"
         (midi(NOTE_ON_1 + b"\xf0\x10\x91\x40\x40\x60\x40\0"), True),  # a time that looks like it
         (midi(b"\0\x91\x3c\x40\xff\xff\xff\x7f\x3c\0"), False),  # a time beyond the bounds
         (midi(ON_2 + SET_40_ON_1 + NOTE_ON_1 + b"\0\x82\x40\0"), True),  # two channels in one track
-        (midi(SET_40_ON_1 + ON_1 + ON_2 + b"\0\xc2\x28\x60\x81\x3c\0\0\x82\x40\0"), False),
+        (midi(SET_40_ON_1 + ON_1 + ON_2 + b"\0\xc2\x28\x60\x81\x3c\0\0\x82\x40\0"), True),
         (midi(ON_2 + NOTE_ON_1 + b"\0\x82\x40\0", SET_40_ON_1), True),
         (midi(NOTE_ON_1)[:-5], False),
         (b"{}", False),

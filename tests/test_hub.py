@@ -14,9 +14,12 @@ from toy import melody, piece, toy_pack
 from m4mcli.dataset.corpus import Corpus, unpacked
 from m4mcli.dataset.pack import PACK_BAR
 from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.synthetic import eighth_notes
 from m4mcli.errors import M4mError
+from m4mcli.generation.sampling import Sampling
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_session import OnnxTokenModel
+from m4mcli.score.json_form import score_from_json
 from m4mcli.score.read import read_score
 from m4mcli.score.score import KeySignature, Score, TimeSignature, Track, notes_array
 from m4mcli.score.transposition import transposed
@@ -39,8 +42,9 @@ MODELS = {
     "multihead": ATTENTIVE,
     "structured": (*ATTENTIVE, "data.rows=128"),
     "event-llama": ATTENTIVE,
+    "mmm": (*ATTENTIVE, "network.context=256", "trainer.precision=fp32"),
 }
-EXPORTED = ("folk-rnn", "gpt2-tsd", "event-llama")
+EXPORTED = ("folk-rnn", "mmm", "event-llama")
 """One of each kind of graph: a state, a cache, chained columns; `multihead` below has a cache with penalties."""
 
 
@@ -183,6 +187,22 @@ def test_a_model_is_trained_and_writes_legal_music(m4m: Run, tmp_path: Path, sca
         else:
             assert (done.returncode, done.stdout) == (2, b"")
             assert b"mine does not write ABC" in done.stderr
+        fills_in(m4m, scales / "train" / "61.mid", name == "mmm")
+
+
+def fills_in(m4m: Run, tune: Path, able: bool) -> None:
+    """Whether `m4m infill` takes a model as it should: that of the scheme with bars to be filled in, and no other."""
+    done = m4m("infill", "--model", "mine", "--bars", "2", "--density", "3", "--best-of", "2", "--json", tune)
+    if not able:
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"mine: a model for sample, not for infill" in done.stderr
+        return
+    assert (done.returncode, done.stderr) == (0, b"")
+    old, new = (s.tracks[0].notes for s in (scale(61), score_from_json(done.stdout.decode())))
+    inside = [(notes["onset"] >= 1920) & (notes["onset"] < 3840) for notes in (old, new)]
+    assert new[~inside[1]].tolist() == old[~inside[0]].tolist()
+    assert inside[1].any()
+    assert new[inside[1]].tolist() != old[inside[0]].tolist()
 
 
 def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) -> None:
@@ -223,6 +243,33 @@ def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) 
     done = m4m("sample", "mine", "--prompt", scales / "train" / "61.mid", "--beats", "4")
     assert done.returncode == 0
     assert read_score(done.stdout, "m").score.tracks[0].notes["pitch"][:8].tolist() == [61 + step for step in SCALE]
+
+
+def test_eighth_notes_are_reproduced_exactly(tmp_path: Path) -> None:
+    """Told the first beats of a melody that it has heard, a tiny network writes all the rest of it."""
+    pytest.importorskip("torch")
+    from m4mcli.training.checkpoint import load_token_network
+    from m4mcli.training.loop import train
+    from m4mcli.training.torch_token_model import TorchTokenModel
+
+    heard = []
+    for name, score in eighth_notes(6, 0, 2):
+        path = tmp_path / "eighths" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(score_to_midi(score))
+        heard += [score] if name.startswith("train") else []
+    settings = ["optimizer.steps=240", "optimizer.lr=0.01", "optimizer.average=0.9", "trainer.evaluate_every=240"]
+    settings += ["network.dropout=0.0", "network.positions=learned", "data.mix=[{make = 'melody'}]", *ATTENTIVE]
+    recipe = read_recipe(find_recipe("multihead"), (*TINY, *settings))
+    train(recipe, tmp_path / "eighths", tmp_path / "run")
+    network, facts = load_token_network(tmp_path / "run" / "best.safetensors")
+    model, coder = TorchTokenModel(network), coder_of(facts["tokens"], "run")
+    assert len(heard) == 5
+    for score in heard:
+        (piece,) = write_pieces(model, coder, Wish(1, 64, Sampling(temperature=0.0), prompt=score, beats=2))
+        assert piece.ended
+        written, real = (s.tracks[0].notes for s in (piece.score, score))
+        assert [row[:3] for row in written.tolist()] == [row[:3] for row in real.tolist()]
 
 
 def test_a_run_goes_on_to_the_same_weights(m4m: Run, tmp_path: Path, scales: Path) -> None:

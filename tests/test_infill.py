@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -371,12 +372,12 @@ HOW = Draw(Sampling(), best_of=1)
 def test_rests_alone_are_a_failure() -> None:
     muted = Muted(FakeNetwork(64), Rules(instruments=tuple(range(129))))
     with pytest.raises(M4mError, match="rests alone"):
-        fillings(read(ODE.read_bytes()), muted, Commission(((3, 4),), HOW))
+        fillings(read(ODE.read_bytes()), partial(fill, muted), Commission(((3, 4),), HOW))
 
 
 def test_a_track_that_stays_silent_is_told() -> None:
     muted = Muted(FakeNetwork(64), Rules(instruments=(33,)))
-    (made,) = fillings(read(band()), muted, Commission(((5, 6),), HOW))
+    (made,) = fillings(read(band()), partial(fill, muted), Commission(((5, 6),), HOW))
     assert [(track, str(region)) for track, region in made.silent if track == 1] == [(1, "5-6")]
     assert not len(made.changes[1].notes)
 

@@ -59,6 +59,7 @@ def count(recipe: Recipe) -> float:
         ("mmt-1m", (), 1.07),
         ("mmt-7m", (), 6.86),
         ("mmt-20m", (), 20.01),
+        ("mmm", (), 20.5),
         ("multihead", (), 0.83),
         ("multihead", ("network.width=256", "network.layers=6", "network.heads=8"), 6.39),
         ("multihead", ("network.width=512", "network.layers=6", "network.heads=8"), 19.06),

@@ -78,8 +78,8 @@ def test_what_is_sampled_keeps_to_the_grammar_and_decodes_whole(name: str, chain
         notes += score.note_count
         assert (piece.rows[0] == coder.lead).all()
         assert len(piece.rows) <= 200
-    # A note of MIDI-like tokens that sounds on is no place to end; ABC by chance declares voices and no more.
-    assert notes > 0 or name in ("midilike", "abc")
+    # A note of MIDI-like tokens that sounds on is no place to end; by chance ABC declares voices and mmm metres.
+    assert notes > 0 or name in ("midilike", "abc", "mmm")
 
 
 def test_without_the_grammar_it_would_not() -> None:

@@ -54,6 +54,16 @@ Tracks = Annotated[
         help="Names or numbers of the tracks to make new, such as Piano,2; else all that sound around the bars.",
     ),
 ]
+Density = Annotated[
+    float | None,
+    typer.Option(
+        "--density",
+        min=0,
+        metavar="X",
+        show_default=False,
+        help="Notes a quarter of each track, of a model over mmm tokens.",
+    ),
+]
 
 
 def infill(
@@ -66,6 +76,7 @@ def infill(
     top_k: TopK = 0,
     best_of: BestOf = None,
     strictness: Strictness = 1.0,
+    density: Density = None,
     count: Count = 1,
     out_dir: OutDir = None,
     only: Only = False,
@@ -94,31 +105,28 @@ def infill(
     from functools import partial
 
     from m4mcli.generation.draw import Draw
-    from m4mcli.models.registry import find_model
-    from m4mcli.models.session import open_network
     from m4mcli.tasks.filling import Commission, fillings
-    from m4mcli.tasks.infill import TASK
+    from m4mcli.tasks.infill import TASK, open_filler
     from m4mcli.tasks.region import label, parse_bars
 
     sampling = TASK.sampling.asked(temperature, top_p, top_k)
     how = Draw(sampling, best_of or TASK.best_of, count, run.seed(seed), strictness)
     commission = Commission(parse_bars(bars), how, tracks)
-    found = find_model(model, TASK.name)
-    network = open_network(found, TASK.name, device, threads, adapter)
+    filler = open_filler(model, device, threads, adapter, density)
 
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         began = time.monotonic()
-        made = fillings(reading.score, network, commission, progress)
+        made = fillings(reading.score, filler.fill, commission, progress)
         written = ", ".join(label(reading.score, change.track) for change in made[0].changes)
         run.say(
-            f"tracks {written}; model {found.name}, seed {how.seed}, best of {how.best_of}, {network.provider}, "
+            f"tracks {written}; model {filler.name}, seed {how.seed}, best of {how.best_of}, {filler.provider}, "
             f"{time.monotonic() - began:.1f} s"
         )
         for track, region in made[0].silent:
             run.warn(f"no new notes for track {label(reading.score, track)} in bars {region}; try another --seed")
         return [partial(_write, reading=reading, filling=filling, only=only) for filling in made]
 
-    batch.write_all(versions, "bars", network.at_once(how.best_of))
+    batch.write_all(versions, "bars", filler.at_once(how.best_of))
 
 
 def _write(run: Invocation, reading: "Reading", filling: "Filling", only: bool) -> None:

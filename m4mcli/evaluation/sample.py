@@ -56,7 +56,7 @@ class Writer:
         """The beginning of a piece; None where it has no such part."""
         part = None if score is None else part_of(score, self.part, one_key=self.one_key)
         pieces = [] if part is None else [rows for rows in self.coder.pieces(part) if len(rows) > 2]
-        return pieces[0][: self.model.context or LENGTH * 4] if pieces else None
+        return self.coder.part(pieces[0], self.model.context or LENGTH * 4) if pieces else None
 
 
 def open_writer(

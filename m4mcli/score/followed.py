@@ -13,10 +13,14 @@ Change = tuple[int, int]
 
 @dataclass(frozen=True)
 class Followed:
-    """The program changes of one track by channel, and the channels whose first comes behind a note of its tick."""
+    """The program changes of one track by channel, the channels whose first comes behind a note of its tick.
+
+    `end` is the tick of the track's end.
+    """
 
     changes: list[list[Change]]
-    unclear: frozenset[int]
+    late: frozenset[int]
+    end: int
 
 
 def follow(chunk: bytes) -> Followed | None:
@@ -32,7 +36,7 @@ def follow(chunk: bytes) -> Followed | None:
 
 def _followed(chunk: bytes) -> Followed | None:
     changes: list[list[Change]] = [[] for _ in range(16)]
-    unclear: set[int] = set()
+    late: set[int] = set()
     played = [-1] * 16
     at = tick = status = 0
     while True:
@@ -44,7 +48,7 @@ def _followed(chunk: bytes) -> Followed | None:
         byte = chunk[at]
         if byte >= 0xF0:
             if byte == META and chunk[at + 1] == END:
-                return Followed(changes, frozenset(unclear))
+                return Followed(changes, frozenset(late), tick)
             length, at = number_at(chunk, at + 1 + (byte == META))
             at += length
             if byte == META:
@@ -66,7 +70,7 @@ def _followed(chunk: bytes) -> Followed | None:
         elif status < 0xD0:
             channel = status & 15
             if not changes[channel] and played[channel] == tick:
-                unclear.add(channel)
+                late.add(channel)
             changes[channel].append((tick, chunk[at]))
             at += 1
         else:

@@ -16,13 +16,13 @@ ALL = frozenset(range(16))
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a track: its name, as bytes, and the channel of its first note (None: no note).
+    """The beginning of a track: its name, as bytes (None: none), and the channel of its first note (None: no note).
 
     `sets` are the channels whose program it makes other than 0 before that note, `sets_to_0` those that it makes 0. A
     track that does not play within EVENTS is taken to set all channels.
     """
 
-    name: bytes
+    name: bytes | None
     first: int | None
     sets: frozenset[int]
     sets_to_0: frozenset[int] = frozenset()
@@ -31,7 +31,7 @@ class Head:
 def head(chunk: bytes) -> Head:
     """The beginning of the track `chunk`, the bytes of a sound MTrk chunk."""
     set_to: dict[int, int] = {}
-    name, named = b"", False
+    name: bytes | None = None
     at = status = 0
     try:
         for _ in range(EVENTS):
@@ -47,8 +47,8 @@ def head(chunk: bytes) -> Head:
                 length, at = number_at(chunk, at + (byte == META))
                 if meta == END:
                     return _head(name, None, set_to)
-                if meta == TRACK_NAME and not named:
-                    name, named = chunk[at : at + length], True
+                if meta == TRACK_NAME and name is None:
+                    name = chunk[at : at + length]
                 at += length
             elif kind == 0x90:
                 return _head(name, status & 15, set_to)
@@ -61,7 +61,7 @@ def head(chunk: bytes) -> Head:
     return Head(name, None, ALL)
 
 
-def _head(name: bytes, first: int | None, set_to: dict[int, int]) -> Head:
+def _head(name: bytes | None, first: int | None, set_to: dict[int, int]) -> Head:
     silent = frozenset(channel for channel, program in set_to.items() if not program)
     return Head(name, first, frozenset(set_to) - silent, silent)
 

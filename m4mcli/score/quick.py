@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from m4mcli.errors import M4mError
 from m4mcli.score.container import MAX_NOTES, MAX_QUARTERS, MAX_TRACKS, Container, open_container
 from m4mcli.score.file_order import Told, in_file_order
-from m4mcli.score.foreign_programs import with_foreign_programs
+from m4mcli.score.followed import follow
+from m4mcli.score.foreign_programs import Place, places_of, with_foreign_programs
 from m4mcli.score.heads import Head, head, programs_clear
 from m4mcli.score.metas import END_OF_TRACK, LONGEST, NAME, meta, variable_length
 from m4mcli.score.midi_form import decode_text
@@ -46,6 +47,9 @@ LOST = "\N{REPLACEMENT CHARACTER}"
 
 FAR = LONGEST
 """How many ticks behind the end of its track a note is ended that does not end."""
+
+MOST_ENDS = 6
+"""How many ends of a pitch there is room for before symusic's ticks are at their end."""
 
 LATER = variable_length(FAR) + meta(0x01, b"")
 ENDS = [b"\0" + bytes((0x80 | c,)) + b"\0".join(bytes((pitch, 64)) for pitch in range(128)) for c in range(16)]
@@ -81,28 +85,31 @@ def read_notes(data: bytes) -> Score | None:
     They are those of `read_score`, but that drums may have another program. None as for `read_quickly`, and where notes
     may have a program that is set at the same time behind them.
     """
-    opened = _opened(data, HARMLESS, ended=True)
-    if opened is None:
+    opened = _opened(data, HARMLESS, ends=2)
+    score = None if opened is None else _whole(opened)
+    if opened is not None and score is None:
+        opened = _opened(data, HARMLESS, ends=MOST_ENDS)
+        score = None if opened is None else _whole(opened)
+    if opened is None or score is None:
         return None
-    container = opened.container
-    score = _whole(opened, notes_alone=True)
-    if score is None:
-        return None
+    chunks = opened.container.tracks
     lost = any(LOST in track.name for track in score.tracks)
     lost |= any([meta[:1] for meta in metas].count(NAMED[1:]) > 1 for metas in opened.metas)
     untold = any(not t.program and not t.is_drum and len(t.notes) for t in score.tracks)
-    heads = [head(chunk) for chunk in container.tracks] if lost or untold else []
-    if lost:
-        score = _renamed(score, container.tracks, heads)
-    if score is None:
-        return None
-    if untold and not programs_clear(container.tracks, heads, sum(len(track.notes) > 0 for track in score.tracks)):
-        score = with_foreign_programs(container, heads, score)
-    return None if score is None else _told_once(score, container.tracks)
+    heads = [head(chunk) for chunk in chunks] if lost or untold else []
+    parts = sum(len(track.notes) > 0 for track in score.tracks)
+    foreign = untold and not programs_clear(chunks, heads, parts)
+    if lost or foreign:
+        places = places_of(opened.whole, score)
+        named = score if not lost or places is None else _renamed(score, chunks, heads, places)
+        if places is None or named is None:
+            return None
+        score = with_foreign_programs(chunks, heads, places, named) if foreign else named
+    return None if score is None else _told_once(score, chunks)
 
 
-def _with_ends(container: Container, metas: Sequence[Sequence[bytes]]) -> Container | None:
-    """The file with ends for all notes FAR behind each track, and again as far behind; None where that is unsure."""
+def _with_ends(container: Container, metas: Sequence[Sequence[bytes]], times: int) -> Container | None:
+    """The file with ends for all notes FAR behind each track, each `times` as far behind; None where that is unsure."""
     if container.tpq * MAX_QUARTERS >= FAR:
         return None
     tracks = []
@@ -111,7 +118,7 @@ def _with_ends(container: Container, metas: Sequence[Sequence[bytes]]) -> Contai
             return None
         # A status that is none, but a part of a time or of text, ends nothing.
         ends = LATER + b"".join(ENDS[channel] for channel in range(16) if 0x90 | channel in track)
-        tracks.append(track[:-3] + LATER[4:] + ends + ends + b"\0" + END_OF_TRACK)
+        tracks.append(track[:-3] + LATER[4:] + ends * times + b"\0" + END_OF_TRACK)
     return container.with_tracks(tuple(tracks))
 
 
@@ -136,35 +143,36 @@ def _once(told: tuple[Told, ...], chunks: Sequence[bytes]) -> tuple[Told, ...] |
     return None if filed is None else tuple({one.tick: one for one in filed}.values())
 
 
-def _renamed(score: Score, chunks: Sequence[bytes], heads: Sequence[Head]) -> Score | None:
+def _renamed(score: Score, chunks: Sequence[bytes], heads: Sequence[Head], places: Sequence[Place]) -> Score | None:
     """The score with the first name of each track, where symusic has the last, and cannot decode it unless it is UTF-8.
 
-    None where it is not clear which track has which.
+    None where a name may come behind the head of its track.
     """
-    names: dict[str, str] = {}
-    for chunk, one in zip(chunks, heads, strict=True):
-        at = chunk.rfind(NAMED) + len(NAMED)
-        theirs = chunk[at + 1 : at + 1 + chunk[at]].decode("utf-8", "replace") if at >= len(NAMED) else ""
-        if names.setdefault(theirs, decode_text(one.name)) != decode_text(one.name):
-            return None
-    if any(track.name not in names for track in score.tracks):
+    if any(one.name is None and NAMED in chunk for chunk, one in zip(chunks, heads, strict=True)):
         return None
-    return replace(score, tracks=tuple(replace(t, name=names[t.name]) for t in score.tracks))
+    names = iter([decode_text(heads[number].name or b"") for number, _ in places])
+    return replace(score, tracks=tuple(replace(t, name=next(names)) for t in score.tracks if len(t.notes)))
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A MIDI file, what `metas_of` finds in each of its tracks, and symusic's piece."""
+    """A MIDI file, the same as symusic was given it, with how many ends for each pitch, and symusic's piece.
+
+    `metas` is what `metas_of` finds in each track. With `ends` only its notes, tempi and signatures are wanted.
+    """
 
     container: Container
+    whole: Container
+    ends: int
     metas: list[list[bytes]]
     source: Any
 
 
-def _opened(data: bytes, harmless: Sequence[str] = (), *, ended: bool = False) -> _Opened | None:
+def _opened(data: bytes, harmless: Sequence[str] = (), ends: int = 0) -> _Opened | None:
     """A MIDI file opened; None where anything but what is harmless is odd.
 
-    With `ended` the piece's notes all end, those that do not by themselves FAR behind their track.
+    With `ends` the notes of a pitch that do not end by themselves, fewer than so many, end FAR behind their track, and
+    again as far.
     """
     from symusic import Score as Source
 
@@ -177,28 +185,29 @@ def _opened(data: bytes, harmless: Sequence[str] = (), *, ended: bool = False) -
         metas = [metas_of(chunk) for chunk in container.tracks]
         if not all(map(read_alike, container.tracks, metas)):
             return None
-        whole = _with_ends(container, metas) if ended else container
+        whole = _with_ends(container, metas, ends) if ends else container
         if whole is None:
             return None
         as_it_was = whole is container and not container.warnings
-        return _Opened(container, metas, Source.from_midi(data if as_it_was else whole.to_bytes()))
+        source = Source.from_midi(data if as_it_was else whole.to_bytes())
+        return _Opened(container, whole, ends, metas, source)
     except (M4mError, RuntimeError, ValueError, OverflowError):
         return None
 
 
-def _whole(opened: _Opened, *, notes_alone: bool = False) -> Score | None:
+def _whole(opened: _Opened) -> Score | None:
     """symusic's piece as arrays; None where it holds values that no file should have.
 
-    With `notes_alone` no more than its notes, tempi and signatures; those that end FAR behind end where the piece does.
+    Notes that end FAR behind their track end with it.
     """
     try:
         rows, stops = _rows(opened.source)
-        if notes_alone:
-            rows = _ended(rows, opened.container.tracks)
-        score = _score(opened.source, rows, stops, notes_alone=notes_alone)
+        if opened.ends:
+            rows = _ended(rows, opened)
+        score = _score(opened.source, rows, stops, notes_alone=opened.ends > 0)
     except (ValueError, OverflowError, KeyError):
         return None
-    return score if _in_bounds(score, rows, stops, shortest=0 if notes_alone else 1) else None
+    return score if _in_bounds(score, rows, stops, shortest=0 if opened.ends else 1) else None
 
 
 def _rows(source: Any) -> tuple[NDArray[np.void], list[int]]:
@@ -210,17 +219,24 @@ def _rows(source: Any) -> tuple[NDArray[np.void], list[int]]:
     return _columns({name: np.concatenate([one[name] for one in found]) for name in found[0]}, NOTE), stops
 
 
-def _ended(rows: NDArray[np.void], chunks: Sequence[bytes]) -> NDArray[np.void]:
+def _ended(rows: NDArray[np.void], opened: _Opened) -> NDArray[np.void]:
     """Notes with the ends that lie FAR behind moved back.
 
-    Raises ValueError where a pitch needed them twice, and where some may lie there by themselves.
+    Raises ValueError where a pitch needed all of them, and where some may lie there by themselves.
     """
-    late = np.flatnonzero(rows["duration"] >= FAR - rows["onset"])
-    if len(late):
-        rows["duration"][late] -= FAR
-        if ((rows["onset"] + rows["duration"])[late] >= FAR).any() or any(map(LONG_TIME.search, chunks)):
-            raise ValueError(late)
+    end = rows["onset"] + rows["duration"]
+    if end.max(initial=0) >= FAR:
+        times = end // FAR
+        rows["duration"] -= times * FAR
+        if times.max() >= opened.ends or _may_be_far(opened.container):
+            raise ValueError(times)
     return rows
+
+
+def _may_be_far(container: Container) -> bool:
+    """Whether an event of the file may lie as far behind as the ends that were added."""
+    followed = [follow(chunk) for chunk in container.tracks if LONG_TIME.search(chunk)]
+    return any(one is None or one.end > MAX_QUARTERS * container.tpq for one in followed)
 
 
 def _score(source: Any, rows: NDArray[np.void], stops: Sequence[int], *, notes_alone: bool) -> Score:

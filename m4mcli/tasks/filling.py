@@ -11,13 +11,12 @@ from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order, track_frames
 from m4mcli.generation.draw import Draw, within
 from m4mcli.generation.request import Progress
 from m4mcli.generation.window import part_of
-from m4mcli.models.network import Network
 from m4mcli.score.replace_notes import Change, begins_in, clear_of
 from m4mcli.score.score import NOTE, Score, Track
 from m4mcli.tasks.around import BESIDE, CLOSE, Around
 from m4mcli.tasks.dynamics import velocities
 from m4mcli.tasks.ground import Ground, ground_of, swung_ticks
-from m4mcli.tasks.infill import fill
+from m4mcli.tasks.infill import Fill
 from m4mcli.tasks.placement import placed
 from m4mcli.tasks.region import Region, regions, tracks_called, tracks_near
 from m4mcli.tasks.touch import touched
@@ -94,26 +93,24 @@ def plan(score: Score, commission: Commission) -> Plan:
     return Plan(score, ground, where, chosen, commission.tracks is not None, kept, stood, ticks, instruments)
 
 
-def fillings(score: Score, network: Network, commission: Commission, progress: Progress | None = None) -> list[Filling]:
+def fillings(score: Score, fill: Fill, commission: Commission, progress: Progress | None = None) -> list[Filling]:
     """The answers, each what the next seed alone would give.
 
     Raises M4mError where the commission does not fit the piece, and where the model writes rests alone.
     """
     task, count = plan(score, commission), commission.how.count
     return [
-        _filling(
-            task, network, replace(commission.how, seed=commission.how.seed + i, count=1), within(progress, i, count)
-        )
+        _filling(task, fill, replace(commission.how, seed=commission.how.seed + i, count=1), within(progress, i, count))
         for i in range(count)
     ]
 
 
-def _filling(task: Plan, network: Network, how: Draw, progress: Progress | None) -> Filling:
+def _filling(task: Plan, fill: Fill, how: Draw, progress: Progress | None) -> Filling:
     nothing = np.zeros(0, FRAME_NOTE)
     written = [nothing for _ in task.score.tracks]
     for number, (region, tracks) in enumerate(zip(task.regions, task.tracks, strict=True)):
         around = _around(task, written, region, tracks)
-        (made,) = fill(network, around, how, within(progress, number, len(task.regions)))
+        (made,) = fill(around, how, within(progress, number, len(task.regions)))
         for track, notes in _shared_out(task, region, tracks, made):
             written[track] = np.concatenate((written[track], notes))
     if not any(map(len, written)):

@@ -7,11 +7,13 @@ as what is around it; what stood there before, note for note, only where nothing
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from m4mcli.errors import USAGE, M4mError
 from m4mcli.frames.canonical import canonical_shift, shifted
 from m4mcli.frames.frames import in_order
 from m4mcli.generation.draw import Draw, draw_samples, within
@@ -19,6 +21,7 @@ from m4mcli.generation.request import Progress
 from m4mcli.models.network import Network
 from m4mcli.models.registry import find_model
 from m4mcli.models.session import Device, open_network
+from m4mcli.models.token_session import OnnxTokenModel
 from m4mcli.tasks.around import Around, manner_around, request_around, stretches
 from m4mcli.tasks.fitness import distance, fitness
 from m4mcli.tasks.manner import (
@@ -29,8 +32,14 @@ from m4mcli.tasks.parts import bounded
 from m4mcli.tasks.recall import Cache, Recalling, cache_of
 from m4mcli.tasks.steady import Steady
 from m4mcli.tasks.task import TASKS
+from m4mcli.tasks.token_filling import SCHEME, TokenFiller
+from m4mcli.tasks.token_piece import TASK as SAMPLE
+from m4mcli.tokens.merged import opened_coder
 
 TASK = TASKS["infill"]
+Fill = Callable[[Around, Draw, Progress | None], list[NDArray[np.void]]]
+"""For each answer the new notes (FRAME_NOTE rows) of a hole."""
+
 ROUNDS = 3
 """How often samples are drawn until one has every instrument and is near enough to its surroundings."""
 REPETITIONS = 4
@@ -117,6 +126,44 @@ def _only_new(notes: NDArray[np.void], start: int, hole: tuple[int, int]) -> NDA
     return notes[(notes["frame"] >= hole[0]) & (notes["frame"] < hole[1])]
 
 
+@dataclass(frozen=True)
+class Filler:
+    """What fills holes: the model, where it runs, what it does, and to how many pieces at once by samples of each."""
+
+    name: str
+    provider: str
+    fill: Fill
+    at_once: Callable[[int], int] = lambda samples: 1
+
+
+def open_filler(
+    model: str | None,
+    device: Device = "cpu",
+    threads: int = 1,
+    adapter: str | None = None,
+    density: float | None = None,
+) -> Filler:
+    """A model that fills holes, by name or folder: of frames, or over tokens that have bars to be filled in.
+
+    `density`: notes a quarter note that a model over tokens is asked for. Raises M4mError where there is no such model.
+    """
+    found = find_model(model, TASK.name, SAMPLE)
+    if SAMPLE not in found.tasks:
+        if density is not None:
+            raise M4mError(
+                f"--density: {found.name} takes none", "it is for models over mmm tokens: --model mmm", USAGE
+            )
+        network = open_network(found, TASK.name, device, threads, adapter)
+        return Filler(found.name, network.provider, partial(fill, network), network.at_once)
+    coder = opened_coder(found.facts["tokens"], str(found.path))
+    if coder.scheme.name != SCHEME:
+        raise M4mError(f"{found.name}: a model for sample, not for infill", f"its tokens are not {SCHEME}")
+    if adapter is not None:
+        raise M4mError(f"--adapter: {found.name} takes none", "leave it out", USAGE)
+    tokens = OnnxTokenModel(found, device, threads)
+    return Filler(found.name, tokens.provider, TokenFiller(tokens, coder, density))
+
+
 def infiller(
     model: str | None,
     *,
@@ -135,7 +182,7 @@ def infiller(
     Out come so many samples, each FRAME_NOTE rows (m,) of the hole's new notes. Raises M4mError where no such model is
     found.
     """
-    network = open_network(find_model(model, TASK.name), TASK.name, device, threads, adapter)
+    filler = open_filler(model, device, threads, adapter)
     sampling = replace(TASK.sampling, temperature=temperature, top_p=top_p)
 
     def answers(
@@ -151,6 +198,6 @@ def infiller(
         hidden[hole[0] : hole[1]] = True
         kept = notes[own & ((notes["frame"] < hole[0]) | (notes["frame"] >= hole[1]))]
         around = Around(notes[~own], kept, notes[:0], tuple(sorted(instruments)), metre.astype(np.int32), hidden, hole)
-        return fill(network, around, Draw(sampling, best_of, samples, seed, strictness))
+        return filler.fill(around, Draw(sampling, best_of, samples, seed, strictness), None)
 
     return answers

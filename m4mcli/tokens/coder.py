@@ -21,10 +21,10 @@ from m4mcli.tokens.schemes import open_scheme, takes_settings
 
 Rows = NDArray[np.int64]
 
-MARKS = {"tpd": ("PAD", "EOS"), "frames": ("START", "STOP"), "abc": ("START", "STOP")}
+MARKS = {"tpd": ("PAD", "EOS"), "frames": ("START", "STOP"), "abc": ("START", "STOP"), "mmm": ("START", "STOP")}
 """Names of the fields that lead and end a piece, where they are not BOS and EOS."""
 
-WRITTEN = ("frames", "mmt", "abc")
+WRITTEN = ("frames", "mmt", "mmm", "abc")
 """Schemes that write lead and end themselves."""
 
 
@@ -78,6 +78,11 @@ class Coder:
         if self.scheme.name in WRITTEN:
             return found
         return [np.concatenate((self.lead[None], rows, self.end[None])) for rows in found]
+
+    def part(self, rows: Rows, length: int, rng: np.random.Generator | None = None) -> Rows:
+        """At most so many rows of a piece: its beginning, or what its scheme makes of it, by chance if it may."""
+        crop = self.scheme.crop
+        return rows[:length] if crop is None else crop(rows[:, 0], length, rng)[:, None]
 
     def score(self, rows: Rows, tpq: int = DEFAULT_TPQ, tracks: tuple[TokenTrack, ...] = ()) -> tuple[Score, int]:
         """The music that rows are, with or without lead and end, and how many of them were skipped."""

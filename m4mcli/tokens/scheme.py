@@ -59,7 +59,8 @@ class Scheme:
     `encode` gives the tokens of a piece and warnings about what they cannot hold. `decode` gives a piece for any ids
     whatever, and how many of them it had to skip. `version` changes when ids change their meaning. `line_end` is the id
     after which the JSON form begins a new line, `line_start` the one before which it does. `grammar` says which ids may
-    come next.
+    come next. `crop` makes of a piece's ids at most so many that are a piece of their own, by chance, or without
+    numbers of chance its beginning; None where any stretch of ids will do.
     """
 
     name: str
@@ -71,3 +72,4 @@ class Scheme:
     grammar: Grammar
     line_start: int = -1
     settings: Settings | None = None
+    crop: Callable[[NDArray[np.int64], int, np.random.Generator | None], NDArray[np.int64]] | None = None

@@ -7,7 +7,7 @@ from m4mcli.tokens.frames_scheme import FRAMES
 from m4mcli.tokens.scheme import Scheme
 from m4mcli.tokens.settings import M4M, Settings
 
-NAMES = ("frames", "remi", "tsd", "midilike", "structured", "cpword", "octuple", "tpd", "mmt", "abc")
+NAMES = ("frames", "remi", "tsd", "midilike", "structured", "cpword", "octuple", "tpd", "mmt", "mmm", "abc")
 MIDITOK = {"REMI": "remi", "TSD": "tsd", "MIDILike": "midilike", "Structured": "structured"} | {
     "CPWord": "cpword",
     "Octuple": "octuple",
@@ -31,6 +31,10 @@ def open_scheme(name: str, settings: Settings | None = None) -> Scheme:
         from m4mcli.tokens.mmt import MMT
 
         return MMT
+    if name == "mmm":
+        from m4mcli.tokens.mmm import MMM
+
+        return MMM
     if name == "abc":
         from m4mcli.tokens.abc_scheme import ABC
 

@@ -38,7 +38,8 @@ class TokenSubject(Subject):
         self.model, self.facts = load_token_network(checkpoint)
         self.path, self.coder = checkpoint, opened_coder(self.facts["tokens"], str(checkpoint))
         context = self.model.config.context
-        rows = [rows[: context or None] for score in scores for rows in self.coder.pieces(score) if len(rows) > 2]
+        whole = [rows for score in scores for rows in self.coder.pieces(score) if len(rows) > 2]
+        rows = [self.coder.part(x, context or len(x)) for x in whole]
         if not rows:
             raise M4mError(f"{checkpoint}: nothing to verify it on in {self.coder.scheme.name}", "give another --pack")
         self.pieces = rows

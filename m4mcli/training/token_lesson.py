@@ -140,6 +140,8 @@ class TokenLesson(Lesson):
 
     def _window(self, rows: Rows, rng: np.random.Generator) -> Rows:
         length = self.recipe.data.rows + 1
+        if self.coder.scheme.crop is not None:
+            return self.coder.part(rows, length, rng)
         start = 0
         if len(rows) > length and rng.random() >= self.recipe.augmentation.from_start:
             start = int(rng.integers(0, len(rows) - length + 1))
@@ -181,14 +183,15 @@ class TokenLesson(Lesson):
             for source in mix.sources or {"": 1.0}:
                 numbers = self.corpus.select("valid", source)
                 numbers = numbers[:: max(1, len(numbers) // limit)][:limit]
-                pieces = [self.pieces(number, mix.make, mix.one_key, 0) for number in numbers]
-                windows = [self._measured(p[0][: self.recipe.data.rows + 1]) for p in pieces if p]
+                pieces = [(number, self.pieces(number, mix.make, mix.one_key, 0)) for number in numbers]
+                windows = [self._measured(p[0], number) for number, p in pieces if p]
                 if windows:
                     found.append((f"{mix.make}/{source}" if source else mix.make, windows))
         return found
 
-    def _measured(self, rows: Rows) -> Window:
-        return Window(rows, self.coder.score(rows)[0].note_count)
+    def _measured(self, rows: Rows, number: int) -> Window:
+        part = self.coder.part(rows, self.recipe.data.rows + 1, np.random.default_rng(number))
+        return Window(part, self.coder.score(part)[0].note_count)
 
     @torch.no_grad()
     def measure(self, pupil: Pupil, average: dict[str, Tensor], windows: list[Window], device: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ import argparse
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import symusic
@@ -48,6 +49,8 @@ def bare(items: list[Item], scores: list[Score | None], *, everything: bool) -> 
             symusic.Score.from_midi(item.path.read_bytes())
         if score is None:
             continue
+        # A new one: the old one knows its end by now.
+        score = replace(score)
         measures = bars(score)
         piece = pack_piece(score, measures, [""] * len(score.tracks), name="", source="", split="")
         if everything:
