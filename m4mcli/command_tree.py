@@ -253,9 +253,12 @@ def _parameter(parameter: Any, context: Any) -> Parameter:
 
 def usage_message(error: typer.BadParameter | Exception) -> str:
     """A usage error of Typer's in one line, with the nearest option's name where there is one."""
-    text = error.format_message() if hasattr(error, "format_message") else str(error)
-    near = getattr(error, "possibilities", None)
-    if near:
-        text = f"{getattr(error, 'message', text)}; did you mean {' or '.join(sorted(near))}?"
+    offered = getattr(error, "possibilities", None) or ()
+    # Typer compares names with their dashes, so that --help is near to many.
+    named = getattr(error, "option_name", "").strip("-")
+    near = [option for option in offered if difflib.get_close_matches(named, [option.strip("-")])]
+    text = error.format_message() if hasattr(error, "format_message") and not offered else str(error)
+    if offered:
+        text = getattr(error, "message", text) + (f"; did you mean {' or '.join(sorted(near))}?" if near else "")
     text = " ".join(str(text).replace("Value error, ", "").split()).rstrip(".")
     return text[:1].lower() + text[1:]

@@ -289,8 +289,11 @@ class Invocation:
 
     def write(self, data: bytes | str) -> None:
         """Write a finished result: MIDI as bytes, anything else as text."""
+        from m4mcli.progress import make_way
         from m4mcli.score.write import write_output
 
+        if self.output == "-":
+            make_way()
         write_output(data, None if self.output == "-" else self.output, force=self.force)
         if self.output != "-":
             self.written.append(self.output)

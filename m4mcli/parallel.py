@@ -1,19 +1,19 @@
 """Work on many files in several processes, the results in the files' order and few of them held at a time."""
 
 import gc
-import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from m4mcli.errors import M4mError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 CHUNK = 16
 """Quick items that a process takes at a time."""
@@ -74,8 +74,10 @@ def _until_killed(
     workers: int,
 ) -> Generator[Result, None, bool]:
     """Results in order; ends with True where a process was killed, what is still to be done being handed back."""
-    # Spawned, not forked: progress is told by a thread, and a fork beside threads may hang.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+    from concurrent.futures import Future
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = _pool(workers)
     waiting: deque[tuple[list[Item], Future[list[Result]]]] = deque()
     try:
         while True:
@@ -99,10 +101,12 @@ def _one_by_one(
     function: Callable[[Item], Result], items: Sequence[Item], killed: Callable[[Item], Result]
 ) -> Iterator[Result]:
     """The function of each item in a process in which nothing else goes on."""
+    from concurrent.futures.process import BrokenProcessPool
+
     results: list[Result] = []
     lost = 0
     while len(results) < len(items):
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker) as pool:
+        with _pool(1) as pool:
             try:
                 results.extend(pool.submit(function, item).result() for item in items[len(results) :])
             except BrokenProcessPool:
@@ -111,6 +115,14 @@ def _one_by_one(
     if lost == len(items) > 1:
         raise M4mError("one worker process after another was killed", HINT)
     yield from results
+
+
+def _pool(workers: int) -> "ProcessPoolExecutor":
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    # Spawned, not forked: progress is told by a thread, and a fork beside threads may hang.
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
 
 
 def _chunk(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -129,6 +141,8 @@ def _seldom_collecting() -> Iterator[None]:
 
 def _start_worker() -> None:
     """Leave interruption to the parent, and end when it does, however it ends."""
+    import multiprocessing
+
     gc.set_threshold(YOUNG)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -5,6 +5,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,24 +36,75 @@ def wanted(quiet: bool = False) -> bool:
 def shown(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
     """A function to be called with (done, of) while the work goes on; None where nothing is to be shown.
 
-    Nothing is written to the terminal, and nothing imported, before SECONDS_BEFORE_SHOWN have passed; what was written
-    is wiped at the end.
+    Nothing is written to the terminal, and nothing imported, before SECONDS_BEFORE_SHOWN have passed; then a bar moves,
+    also where nothing has been told yet. What was written is wiped at the end.
     """
     if not wanted(quiet):
         yield None
         return
-    began = time.monotonic()
-    with ExitStack() as until_done:
-        bar: Callable[[int, int], None] | None = None
+    bar = _LateBar(label)
+    before = _current.set(bar)
+    try:
+        yield bar.report
+    finally:
+        _current.reset(before)
+        bar.close()
 
-        def report(done: int, of: int) -> None:
-            nonlocal bar
-            if bar is None and time.monotonic() - began > SECONDS_BEFORE_SHOWN:
-                bar = until_done.enter_context(_bar(label))
-            if bar is not None:
-                bar(done, of)
 
-        yield report
+def make_way() -> None:
+    """Wipe what is shown, if a result is about to be written to the same terminal; it comes again a while later."""
+    bar = _current.get()
+    if bar is not None and sys.stdout is not None and sys.stdout.isatty():
+        bar.make_way()
+
+
+class _LateBar:
+    """A bar that appears by itself when the work has taken SECONDS_BEFORE_SHOWN."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._told = label, (0, 0)
+        self._until_done, self._lock = ExitStack(), threading.RLock()
+        self._bar: Callable[[int, int], None] | None = None
+        self._ended = False
+        self._wait()
+
+    def _wait(self) -> None:
+        self._due = time.monotonic() + SECONDS_BEFORE_SHOWN
+        self._timer = threading.Timer(max(0.0, SECONDS_BEFORE_SHOWN), self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _show(self) -> None:
+        with self._lock:
+            if self._bar is None and not self._ended:
+                self._bar = self._until_done.enter_context(_bar(self._label))
+                self._bar(*self._told)
+
+    def report(self, done: int, of: int) -> None:
+        """So many steps of so many are done."""
+        self._told = done, of
+        if self._bar is None and time.monotonic() >= self._due:
+            self._show()
+        elif (bar := self._bar) is not None:
+            bar(done, of)
+
+    def make_way(self) -> None:
+        """Wipe the bar, and wait again."""
+        with self._lock:
+            if self._bar is not None:
+                self._until_done.close()
+                self._bar = None
+                self._wait()
+
+    def close(self) -> None:
+        """Wipe the bar, and show none again."""
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            self._until_done.close()
+
+
+_current: ContextVar[_LateBar | None] = ContextVar("current", default=None)
 
 
 @contextmanager
@@ -60,6 +112,7 @@ def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    # Redirected, what is written to standard output would go to the terminal, though that were a file.
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
         task = bars.add_task(label, total=None)
-        yield lambda done, of: bars.update(task, completed=done, total=of)
+        yield lambda done, of: bars.update(task, completed=done, total=of or None)

@@ -1,6 +1,6 @@
 """Every command that takes a file on one file, in a process that may die of it, and what must hold of every run.
 
-    python tests/odd_runs.py FOLDER      # all command lines on all files of a folder: a table, and what went wrong
+    python tests/odd_runs.py FOLDER [NAME]...  # these command lines, or all, on all files: a table, and what went wrong
     python tests/odd_runs.py --brief FOLDER    # harmonize and some of the others on each file: lines of JSON
 
 The process is forked from this one, in which everything is imported, and does its command lines one after the other,
@@ -37,6 +37,9 @@ LENGTHY: dict[str, tuple[str, ...]] = {
     "harmonize --prompt": ("harmonize", *FEW, "--prompt", "FILE", "TUNE"),
     "continue --adapter": ("continue", *FEW, "--bars", "1", "--adapter", "FILE", "TUNE"),
     "interpolate": ("interpolate", "--steps", "1", "FILE", "FILE"),
+    "sample --prompt": ("sample", "music-vae", "--prompt", "FILE"),
+    "evaluate": ("evaluate", "FILE"),
+    "map": ("map", "quantize", "FILE", "--out", "out", "--jobs", "1"),
     "dataset build": ("dataset", "build", "--workers", "1", "--out", "pack", "FOLDER"),
 }
 OTHERS: dict[str, tuple[str, ...]] = {
@@ -68,6 +71,9 @@ EIGHT_MINUTES = "bars of 255 by 1.mid"
 
 SAYS_NO = ("check", "check --fix", "diff", "pipe")
 """What may end with status 3."""
+
+FILLS_A_FOLDER = ("dataset build", "map")
+"""What leaves files, whatever it was given."""
 
 BLAMES_OPTIONS = ("infill", "train")
 """What may end with status 2: the bars that are named are not there or too short, the recipe is none."""
@@ -109,7 +115,7 @@ def done(names: Sequence[str], file: Path, scratch: Path, limit_s: float = LIMIT
     watch = os.pidfd_open(child)
     try:
         # The processor's time is limited in the child: this is for one that sleeps.
-        if not select.select([watch], [], [], 6 * LIMIT_S * len(names))[0]:
+        if not select.select([watch], [], [], 30 * LIMIT_S * len(names))[0]:
             os.kill(child, signal.SIGKILL)
         _, status, usage = os.wait4(child, 0)
     finally:
@@ -186,7 +192,7 @@ def faults(name: str, found: Done) -> list[str]:
     lines = first.stderr.splitlines()
     failures = [line for line in lines if ": warning: " not in line]
     refused = first.status in (1, 2)
-    left = first.files if name != "dataset build" else [path for path in first.files if ".tmp" in path]
+    left = first.files if name not in FILLS_A_FOLDER else [path for path in first.files if ".tmp" in path]
     wrong = {
         f"status {first.status}": first.status not in allowed,
         "messages that are not lines of m4m": not all(x.startswith("m4m ") and x.isprintable() for x in lines),
@@ -242,7 +248,7 @@ def brief(folder: Path) -> None:
             print(json.dumps({"file": file.name, "statuses": statuses, "wrong": wrong}), flush=True)
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, names: Sequence[str]) -> int:
     """Print a line for each command: how many files it took, refused and failed on, its longest and largest run."""
     files = sorted(p for p in folder.iterdir() if p.is_file())
     wrong = 0
@@ -250,7 +256,7 @@ def main(folder: Path) -> int:
         scratch = Path(place)
         prepared(scratch)
         print("| command | done | says no | refused | wrong | longest | largest |\n|---|---|---|---|---|---|---|")
-        for name in COMMANDS:
+        for name in names:
             counts: Counter[str] = Counter()
             longest, largest = 0.0, 0
             for file in files:
@@ -273,4 +279,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--brief":
         brief(Path(sys.argv[2]))
     else:
-        sys.exit(main(Path(sys.argv[1])))
+        sys.exit(main(Path(sys.argv[1]), sys.argv[2:] or [*COMMANDS]))

@@ -233,7 +233,7 @@ def test_a_build_from_an_archive_goes_on_where_it_stopped(tmp_path: Path, monkey
     whole = build([packed], tmp_path / "one", Plan(1))
     monkeypatch.setattr(building, "COMMIT_FILES", 8)
 
-    def interrupt(done: int, total: int, refused: int) -> None:
+    def interrupt(done: int, total: int) -> None:
         if done == 21:
             raise KeyboardInterrupt
 

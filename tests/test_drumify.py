@@ -19,7 +19,7 @@ from m4mcli.score.read import read_score
 from m4mcli.score.score import Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 from m4mcli.tasks.drum_dynamics import drum_velocities
-from m4mcli.tasks.drums import drum_request, heard, sparser
+from m4mcli.tasks.drums import TASK, drum_request, heard, sparser
 from m4mcli.tasks.ground import ground_of, swung_ticks
 from m4mcli.theory.drum_sounds import KINDS, SOUNDS, kind_of, parse_kit
 
@@ -259,3 +259,11 @@ def test_every_sound_has_a_name_and_a_kind() -> None:
     assert parse_kit("snares") == KINDS["snare"]
     with pytest.raises(M4mError, match="no drum sound"):
         parse_kit("kick,,")
+
+
+def test_a_long_piece_has_fewer_samples() -> None:
+    def bars_of(count: int) -> Score:
+        notes = notes_array([(0, count * 4 * 480, 60, 64)])
+        return Score(480, (Track("Long", notes=notes),))
+
+    assert [TASK.samples_for(bars_of(n)) for n in (1, 187, 250, 400, 4000)] == [6, 6, 4, 3, 3]

@@ -14,7 +14,9 @@ from toy import melody, piece, toy_pack
 from m4mcli.dataset.corpus import Corpus, unpacked
 from m4mcli.dataset.pack import PACK_BAR
 from m4mcli.dataset.parts import PARTS
+from m4mcli.dataset.synthetic import eighth_notes
 from m4mcli.errors import M4mError
+from m4mcli.generation.sampling import Sampling
 from m4mcli.models.registry import read_model
 from m4mcli.models.token_session import OnnxTokenModel
 from m4mcli.score.json_form import score_from_json
@@ -241,6 +243,33 @@ def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) 
     done = m4m("sample", "mine", "--prompt", scales / "train" / "61.mid", "--beats", "4")
     assert done.returncode == 0
     assert read_score(done.stdout, "m").score.tracks[0].notes["pitch"][:8].tolist() == [61 + step for step in SCALE]
+
+
+def test_eighth_notes_are_reproduced_exactly(tmp_path: Path) -> None:
+    """Told the first beats of a melody that it has heard, a tiny network writes all the rest of it."""
+    pytest.importorskip("torch")
+    from m4mcli.training.checkpoint import load_token_network
+    from m4mcli.training.loop import train
+    from m4mcli.training.torch_token_model import TorchTokenModel
+
+    heard = []
+    for name, score in eighth_notes(6, 0, 2):
+        path = tmp_path / "eighths" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(score_to_midi(score))
+        heard += [score] if name.startswith("train") else []
+    settings = ["optimizer.steps=240", "optimizer.lr=0.01", "optimizer.average=0.9", "trainer.evaluate_every=240"]
+    settings += ["network.dropout=0.0", "network.positions=learned", "data.mix=[{make = 'melody'}]", *ATTENTIVE]
+    recipe = read_recipe(find_recipe("multihead"), (*TINY, *settings))
+    train(recipe, tmp_path / "eighths", tmp_path / "run")
+    network, facts = load_token_network(tmp_path / "run" / "best.safetensors")
+    model, coder = TorchTokenModel(network), coder_of(facts["tokens"], "run")
+    assert len(heard) == 5
+    for score in heard:
+        (piece,) = write_pieces(model, coder, Wish(1, 64, Sampling(temperature=0.0), prompt=score, beats=2))
+        assert piece.ended
+        written, real = (s.tracks[0].notes for s in (piece.score, score))
+        assert [row[:3] for row in written.tolist()] == [row[:3] for row in real.tolist()]
 
 
 def test_a_run_goes_on_to_the_same_weights(m4m: Run, tmp_path: Path, scales: Path) -> None:

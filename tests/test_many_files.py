@@ -111,7 +111,7 @@ def test_map_writes_what_the_chain_writes(m4m: Run, corpus: Path) -> None:
     done = m4m("map", chain, f"{corpus}/**/*.mid", "--out", "out", "--jobs", "1")
     assert (done.returncode, done.stdout) == (1, b"")
     (line,) = done.stderr.decode().splitlines()
-    assert line.startswith("bad.mid: m4m quantize: stdin: not a MIDI file")
+    assert line.startswith("m4m map: bad.mid: quantize: stdin: not a MIDI file")
     made = contents(corpus.parent / "out")
     assert sorted(made) == ["a.mid", "c.mid", "deep/b.mid", "manifest.jsonl"]
     assert made["deep/b.mid"] == m4m("pipe", chain, str(corpus / "deep/b.mid")).stdout

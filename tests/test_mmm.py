@@ -1,25 +1,16 @@
-"""The scheme `mmm`: tracks of bars, bars to be filled in, and filling in by a model that knows them."""
+"""The scheme `mmm`: tracks of bars and bars to be filled in; the parts of pieces that a model is trained on."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
-import pytest
 from conftest import Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_token_sampling import Chance
 
-from m4mcli.frames.frames import DRUMS, FRAME_NOTE
-from m4mcli.generation.draw import Draw
-from m4mcli.generation.sampling import Sampling
 from m4mcli.score.json_form import score_from_json, score_to_json
 from m4mcli.score.score import Score, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
-from m4mcli.tasks.around import Around
-from m4mcli.tasks.token_filling import TokenFiller
-from m4mcli.tasks.told_bars import told_bars
 from m4mcli.tokens import mmm_vocabulary as v
 from m4mcli.tokens.coder import open_coder
 from m4mcli.tokens.given import given_instruments
@@ -280,76 +271,6 @@ def test_densities_are_those_of_what_is_told() -> None:
     said = [NAMES[i] for i in sheet.ids(hidden) if v.KINDS[i] == v.DENSITY]
     assert said == ["Density_1", "Density_0.5", "Density_2", "Density_0", "Density_0.5"]
     assert v.nearest_rate(np.array([0.1, 0.3, 0.6, 1.1, 2.4, 2.5, 5, 50])).tolist() == [1, 1, 2, 4, 6, 7, 9, 9]
-
-
-# Filling in
-
-
-def around(hole: tuple[int, int], frames: int = 96) -> Around:
-    """Piano to be written in the hole, bass and drums beside it."""
-    at = np.arange(frames)
-    metre = np.stack([at % 16, np.full(frames, 16), np.full(frames, 4)], axis=1).astype(np.int32)
-    rows = [(4 * i, 0, 60 + i % 12, 4) for i in range(frames // 4)]
-    beside = [(8 * i, 33, 40, 8) for i in range(frames // 8)] + [(4 * i, DRUMS, 36, 1) for i in range(frames // 4)]
-    hidden = (at >= hole[0]) & (at < hole[1])
-    piano = np.array(rows, FRAME_NOTE)
-    piano = piano[~hidden[piano["frame"]]]
-    return Around(np.array(sorted(beside), FRAME_NOTE), piano, piano[:0], (0,), metre, hidden, hole)
-
-
-HOW = Draw(Sampling(), best_of=2, count=2)
-
-
-@pytest.mark.parametrize("hole", [(32, 48), (0, 96), (80, 96)])
-def test_new_notes_are_in_the_hole_and_of_its_tracks(hole: tuple[int, int]) -> None:
-    coder = open_coder("mmm")
-    fill = TokenFiller(Chance(coder, 300), coder)
-    first, second = fill(around(hole), HOW)
-    for made in (first, second):
-        assert len(made)
-        assert ((made["frame"] >= hole[0]) & (made["frame"] + made["duration"] <= hole[1])).all()
-        assert set(made["instrument"]) == {0}
-    assert first.tobytes() != second.tobytes()
-    assert fill(around(hole), replace(HOW, count=1))[0].tobytes() == first.tobytes()
-
-
-def test_a_density_is_kept_to() -> None:
-    coder = open_coder("mmm")
-    told, barred = [], []
-    for density in (None, 0.0, 2.0):
-        filler = TokenFiller(Chance(coder, 300), coder, density)
-        bars = told_bars(around((32, 48)))
-        window = bars.window((32, 48), 300)
-        assert window is not None
-        asked = filler._asked(bars, window, HOW)
-        barred.append(np.flatnonzero(~asked.barred[0][MMM.vocabulary.span("Density")]).tolist())
-        told.append([NAMES[i] for i in asked.prompt[:, 0] if v.KINDS[i] == v.DENSITY])
-    assert barred == [list(range(10)), [0], [6]]
-    assert told[0] == ["Density_0.5", "Density_1", "Density_1"]
-    assert told[2] == ["Density_0.5", "Density_1", "Density_2"]
-    (silent,) = TokenFiller(Chance(coder, 300), coder, 0.0)(around((32, 48)), Draw(Sampling()))
-    assert not len(silent)
-
-
-def test_as_many_bars_are_told_as_there_is_room_for() -> None:
-    told = told_bars(around((64, 128), 192))
-    assert [len(line.bars) for line in told.sheet.lines] == [12, 12, 12]
-    assert (told.instruments, list(told.own)) == ((33, DRUMS, 0), [2])
-    sizes = {}
-    for context in (60, 120, 200, 400, 2000):
-        window = told.window((64, 128), context)
-        assert window is not None
-        assert window.hole[0] == 4
-        sizes[context] = (window.hole[1] - 4, window.last - window.first, len(window.lines))
-        part = told.sheet.part(window.first, window.last, window.lines)
-        assert len(part.head(np.zeros((len(part.lines), len(part.metres)), np.bool_))) <= context
-    assert sizes[2000] == (4, 12, 3)
-    assert sizes[60][2] < 3 or sizes[60][0] == 1
-    assert told.window((64, 128), 20) is None
-    behind = told_bars(around((64, 192), 192))
-    cut = behind.window((64, 192), 2000)
-    assert cut is not None
-    assert cut.last == cut.hole[1] == 8
 
 
 def test_there_and_back_through_pipes(m4m: Run) -> None:

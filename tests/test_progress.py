@@ -1,9 +1,11 @@
 """Progress: on a terminal, after a second, wiped at the end; nothing anywhere else."""
 
+import json
 import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,17 +29,19 @@ def on_a_terminal(code: str, *arguments: str, **env: str) -> tuple[bytes, bytes]
     """What a program writes on standard output, and on a terminal as standard error."""
     ours, theirs = pty.openpty()
     kept = {k: v for k, v in environment().items() if k not in ("CI", "NO_COLOR")} | {"TERM": "xterm"} | env
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=theirs, env=kept, check=True
-    )
-    os.set_blocking(ours, False)
-    try:
-        seen = os.read(ours, 1 << 16)
-    except BlockingIOError:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=theirs, env=kept
+    ) as running:
+        os.close(theirs)
         seen = b""
+        # A terminal whose programs have ended cannot be read.
+        with suppress(OSError):
+            while part := os.read(ours, 1 << 16):
+                seen += part
+        printed, _ = running.communicate()
     os.close(ours)
-    os.close(theirs)
-    return done.stdout, seen
+    assert running.returncode == 0
+    return printed, seen
 
 
 def test_progress_shows_and_is_wiped() -> None:
@@ -72,3 +76,59 @@ def test_one_long_piece_shows_its_steps(tmp_path: Path, examples: Path) -> None:
     assert printed == b"0 0\n"
     assert b"beats, chords, keys" in seen
     assert b"mending" in seen
+
+
+ONE_FILE_EACH = """
+import sys
+from m4mcli import progress
+from m4mcli.cli import run
+progress.SECONDS_BEFORE_SHOWN = -1
+tune, out = sys.argv[1:]
+lines = ["roll -o", "diff --json -o", "tokenize -o", "check -o"]
+print(*(run([*line.split(), out, *[tune] * (1 + (line[:4] == "diff"))]) for line in lines))
+print(run(["info", "--jsonl", tune, tune]))
+"""
+
+
+def test_a_single_file_is_told_of_by_every_command_that_reads_it(tmp_path: Path, examples: Path) -> None:
+    printed, seen = on_a_terminal(ONE_FILE_EACH, str(examples / "ode-to-joy.mid"), str(tmp_path / "out"))
+    for label in (b"reading", b"comparing", b"tokens", b"checking", b"files"):
+        assert label in seen
+    statuses, *told, last = printed.splitlines()
+    assert (statuses, last) == (b"0 0 0 0", b"0")
+    assert [json.loads(line)["kind"] for line in told] == ["info", "info"], "results went to the terminal of the bar"
+
+
+WITHOUT_A_WORD = """
+import time
+from m4mcli import progress
+progress.SECONDS_BEFORE_SHOWN = 0.05
+with progress.shown("one long call"):
+    time.sleep(0.6)
+"""
+
+
+def test_work_that_tells_nothing_is_shown_all_the_same() -> None:
+    _, seen = on_a_terminal(WITHOUT_A_WORD)
+    assert b"one long call" in seen
+    assert seen.rstrip(b"\r").endswith(b"\x1b[2K")
+
+
+BOTH_ON_ONE = """
+import sys
+from m4mcli import progress
+from m4mcli.options import Invocation
+progress.SECONDS_BEFORE_SHOWN = -1
+sys.stdout = sys.stderr
+with progress.shown("files") as told:
+    told(1, 2)
+    Invocation("info").write("the result\\n")
+"""
+
+
+def test_a_result_for_the_same_terminal_stands_on_a_line_of_its_own() -> None:
+    _, seen = on_a_terminal(BOTH_ON_ONE)
+    before, _, after = seen.partition(b"the result\r\n")
+    assert b"files" in before
+    assert before.rstrip(b"\r").endswith(b"\x1b[2K")
+    assert b"\x1b[1A" not in after, "it was wiped with the bar"

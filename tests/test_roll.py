@@ -17,6 +17,7 @@ from conftest import Run, environment
 from m4mcli.errors import M4mError
 from m4mcli.picture.colours import DRUMS, GIVEN, NEW, PALETTE
 from m4mcli.picture.panel import added_tracks, compared, panel
+from m4mcli.picture.text import rich_roll
 from m4mcli.score.score import KeySignature, Score, Tempo, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
 
@@ -223,3 +224,11 @@ def test_a_picture_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "MOST_NOTES", 16)
     with pytest.raises(M4mError, match="17 notes are too many for one picture"):
         layout.roll_drawing([panel(PIECE, "x")], layout.Look())
+
+
+def test_the_names_of_many_tracks_take_several_lines() -> None:
+    tracks = tuple(Track(f"Part {n}", notes=notes_array([(0, 480, 60 + n, 80)])) for n in range(9))
+    lines = [line.plain for line in rich_roll([panel(Score(480, tracks), "nine")], 40)]
+    legend = lines[: lines.index("")]
+    assert re.findall(r"▄▄ (\d) Part", "   ".join(legend)) == list("123456789")
+    assert max(map(len, legend)) <= 40

@@ -120,10 +120,11 @@ def accompany(
         if not any(t.is_drum and len(t.notes) for t in reading.score.tracks):
             run.say("no drums: the parts follow the other tracks")
         began = time.monotonic()
-        bands = play_along(reading.score, network, wish, progress)
+        own = replace(how, best_of=best_of or TASK.samples_for(reading.score))
+        bands = play_along(reading.score, network, replace(wish, how=own), progress)
         names = ", ".join(instrument_name(track.program) for track in bands[0].tracks)
         run.say(
-            f"{key_name(*bands[0].key)}; {names}; model {found.name}, seed {how.seed}, best of {how.best_of}, "
+            f"{key_name(*bands[0].key)}; {names}; model {found.name}, seed {own.seed}, best of {own.best_of}, "
             f"{network.provider}, {time.monotonic() - began:.1f} s"
         )
         for program in sorted({i for band in bands for i in band.missing}):

@@ -67,11 +67,14 @@ def _report(out: Invocation, names: tuple[str, ...], as_json: bool, as_lines: bo
     from m4mcli.progress import shown
 
     found, failed = [], False
-    with shown("files", out.quiet) as progress:
+    with shown("files" if len(names) > 1 else "checking", out.quiet) as progress:
         for done, name in enumerate(names or (None,), 1):
             run = Invocation("check", name, quiet=True)
             try:
-                found.append(_described(name, run.read(music_out=False)))
+                reading = run.read(music_out=False)
+                if progress is not None and len(names) < 2:
+                    progress(1, 2)
+                found.append(_described(name, reading))
             except (M4mError, OSError) as error:
                 if len(names) < 2:
                     raise

@@ -160,6 +160,7 @@ class _Lines:
 
     def __call__(self, frame: int, notes: Any) -> None:
         from m4mcli.frames.frames import DRUMS, tick_of
+        from m4mcli.progress import make_way
 
         rows = [
             {
@@ -171,6 +172,7 @@ class _Lines:
             for n in notes
         ]
         line = {"m4m": 1, "kind": "frame", "tpq": self.tpq, "tick": tick_of(frame, self.tpq), "notes": rows}
+        make_way()
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 

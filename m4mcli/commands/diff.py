@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from m4mcli.score.score import Score
 
 EXAMPLES = ("m4m diff before.mid after.mid", "m4m diff --tolerance 0.05 played.mid straight.mid")
+SHOWS_PROGRESS = True
+STEPS = 4
+"""What is told of as done: one file read, the other, what differs found, that put into words."""
 
 Two = Annotated[
     list[str], typer.Argument(metavar="FILE FILE", help="Two pieces, MIDI, m4m JSON or ABC; - is standard input.")
@@ -48,16 +51,27 @@ def diff(
 
     from m4mcli.inspection.difference import difference
     from m4mcli.inspection.places import Places
+    from m4mcli.progress import shown
 
-    first, second = (Invocation("diff", name, about=name, quiet=quiet).read(music_out=False).score for name in files)
-    found = difference(first, second, tolerance)
-    places = Places(first), Places(second)
-    run = Invocation("diff", None, output)
-    if as_json:
-        run.write(_json(found, files, (first, second), places))
-    elif not found.same:
-        head = [f"--- {printable(files[0])}", f"+++ {printable(files[1])}"]
-        run.write("\n".join([*head, *_text(found, (first, second), places, brief), ""]))
+    told = ""
+    with shown("comparing", quiet) as progress:
+        scores = []
+        for name in files:
+            scores.append(Invocation("diff", name, about=name, quiet=quiet).read(music_out=False).score)
+            if progress is not None:
+                progress(len(scores), STEPS)
+        first, second = scores
+        found = difference(first, second, tolerance)
+        if progress is not None:
+            progress(STEPS - 1, STEPS)
+        places = Places(first), Places(second)
+        if as_json:
+            told = _json(found, files, (first, second), places)
+        elif not found.same:
+            head = [f"--- {printable(files[0])}", f"+++ {printable(files[1])}"]
+            told = "\n".join([*head, *_text(found, (first, second), places, brief), ""])
+    if told:
+        Invocation("diff", None, output).write(told)
     if not found.same:
         raise typer.Exit(CHECK_SAID_NO)
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +37,8 @@ def doctor(as_json: AsJson = False, output: Output = "-") -> None:
 
 def examined() -> dict[str, Any]:
     """What `m4m doctor --json` says. `problems` lists what keeps commands from working."""
+    import platform
+
     from m4mcli import __version__
     from m4mcli.sound.players import output_ports, players
 
@@ -70,6 +70,8 @@ def examined() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -125,8 +125,9 @@ def drumify(
     def versions(run: Invocation, reading: "Reading", progress: "Progress | None") -> "list[Write]":
         if any(t.is_drum and len(t.notes) for t in reading.score.tracks) and not only:
             run.warn("the piece has drums: they are kept, and a track added")
-        tracks = write_drums(reading.score, network, wish, progress)
-        run.say(f"model {found.name}, seed {how.seed}, best of {how.best_of}, {network.provider}")
+        own = replace(how, best_of=best_of or TASK.samples_for(reading.score))
+        tracks = write_drums(reading.score, network, replace(wish, how=own), progress)
+        run.say(f"model {found.name}, seed {own.seed}, best of {own.best_of}, {network.provider}")
         return [lambda run, track=track: run.write_added(reading, [track], only=only) for track in tracks]  # type: ignore[misc]
 
     batch.write_all(versions, "drums", network.at_once(how.best_of))

@@ -57,7 +57,7 @@ def info(
     total = sum(len(files_of) for _, files_of in listed)
     found: list[Summary | Totals] = []
     failed = False
-    with shown("files", quiet or total < 2) as progress:
+    with shown("files" if total > 1 else "reading", quiet) as progress:
         done = 0
         for name, files_of in listed:
             totals = Totals(name) if name != "-" and Path(name).is_dir() else None
@@ -69,7 +69,7 @@ def info(
                     failed = _failed(run, one, total, totals)
                 elif as_lines:
                     _warn(run, one, total, totals)
-                    print(json.dumps(one, ensure_ascii=False))
+                    run.write(json.dumps(one, ensure_ascii=False) + "\n")
                 elif totals is not None and not as_json:
                     totals.add(one)
                 else:

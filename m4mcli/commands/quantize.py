@@ -74,8 +74,9 @@ def quantize(
     how = Quantization(Grid.parse(grid), strength, swing, unswing, ends)
     if how.grid.triplet and (unswing is not None or swing != 0.5):
         raise M4mError(f"a grid of triplets ({grid}) has no swing", "leave --swing out, or write 1/8", USAGE)
-    reading = run.read()
-    placed = on_beats(reading, beats, midi=run.kind(reading) == "midi")
+    with shown("beats", quiet):
+        reading = run.read()
+        placed = on_beats(reading, beats, midi=run.kind(reading) == "midi")
     run.say(placed.why)
     if placed.warning:
         run.warn(placed.warning)
@@ -85,7 +86,8 @@ def quantize(
             midi, left = requantized(reading.midi, reading.score, how, progress)
         run.write(midi)
     else:
-        score, left = quantized(reading.score, how)
+        with shown("notes", quiet):
+            score, left = quantized(reading.score, how)
         run.write_score(reading, score)
     if left:
         run.warn(f"{left} repeated notes are too close together for {grid} and stay in place; try a finer grid")

@@ -14,6 +14,7 @@ from m4mcli.options import Bars, Files, Force, Invocation, Output, Quiet
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from m4mcli.picture.layout import Look
     from m4mcli.picture.panel import Panel
 
 EXAMPLES = (
@@ -21,6 +22,7 @@ EXAMPLES = (
     "m4m harmonize melody.mid | m4m roll -o figure.svg",
     "m4m roll --compare one.mid other.mid -o both.png",
 )
+SHOWS_PROGRESS = True
 
 Kind = Literal["text", "svg", "png"]
 KINDS: dict[str, Kind] = {".svg": "svg", ".png": "png"}
@@ -88,30 +90,50 @@ def roll(
     if kind == "png" and output == "-" and not force and sys.stdout is not None and sys.stdout.isatty():
         raise M4mError("a picture is not written to a terminal", "use -o roll.png", USAGE)
     shown = None if bars is None else _one_range(bars)
-    panels = [
-        _panel(Invocation("roll", name, about=name or "" if len(names) > 1 else "", quiet=quiet), shown, new)
-        for name in names
-    ]
-    if compare:
-        from m4mcli.picture.panel import compared
 
-        panels = list(compared(*panels))
-    run = Invocation("roll", names[0], output, force=force, quiet=quiet)
-    if kind == "text":
-        _write_text(run, panels, width, grid, per_line)
-        return
+    from m4mcli import progress
+    from m4mcli.picture.layout import Look
+    from m4mcli.picture.text import plain_roll, rich_roll
+    from m4mcli.theory.grid import Grid
 
-    from m4mcli.picture.layout import Look, roll_drawing
+    with progress.shown("reading", quiet) as told:
+        panels = []
+        for name in names:
+            about = name or "" if len(names) > 1 else ""
+            panels.append(_panel(Invocation("roll", name, about=about, quiet=quiet), shown, new))
+            if told is not None:
+                told(len(panels), len(names))
+    console = _coloured_console() if kind == "text" and output == "-" else None
+    with progress.shown("drawing", quiet):
+        if compare:
+            from m4mcli.picture.panel import compared
 
-    drawing = roll_drawing(panels, Look(float(width or PIXELS), per_line, title or ""))
+            panels = list(compared(*panels))
+        step = None if grid is None else float(4 * Grid.parse(grid).step)
+        drawn = None
+        if kind != "text":
+            drawn = _picture(panels, kind, Look(float(width or PIXELS), per_line, title or ""))
+        elif console is None:
+            columns = width or shutil.get_terminal_size((COLUMNS, 24)).columns
+            drawn = plain_roll(panels, columns, step, per_line)
+    if drawn is not None:
+        Invocation("roll", names[0], output, force=force, quiet=quiet).write(drawn)
+    elif console is not None:
+        for line in rich_roll(panels, width or console.width, step, per_line):
+            console.print(line, no_wrap=True, overflow="crop", crop=width is None)
+
+
+def _picture(panels: "list[Panel]", kind: Kind, look: "Look") -> str | bytes:
+    from m4mcli.picture.layout import roll_drawing
+
+    drawing = roll_drawing(panels, look)
     if kind == "svg":
         from m4mcli.picture.svg import svg
 
-        run.write(svg(drawing))
-    else:
-        from m4mcli.picture.png import png
+        return svg(drawing)
+    from m4mcli.picture.png import png
 
-        run.write(png(drawing))
+    return png(drawing)
 
 
 def _one_range(text: str) -> tuple[int, int]:
@@ -134,21 +156,6 @@ def _panel(run: Invocation, shown: tuple[int, int] | None, new: str | None) -> "
         return panel(score, title, shown, marked)
     except M4mError as error:
         raise M4mError(f"{title}: {error.message}", error.hint, error.status) from error
-
-
-def _write_text(
-    run: Invocation, panels: "list[Panel]", width: int | None, grid: str | None, per_line: int | None
-) -> None:
-    from m4mcli.picture.text import plain_roll, rich_roll
-    from m4mcli.theory.grid import Grid
-
-    step = None if grid is None else float(4 * Grid.parse(grid).step)
-    console = _coloured_console() if run.output == "-" else None
-    if console is None:
-        run.write(plain_roll(panels, width or shutil.get_terminal_size((COLUMNS, 24)).columns, step, per_line))
-        return
-    for line in rich_roll(panels, width or console.width, step, per_line):
-        console.print(line, no_wrap=True, overflow="crop", crop=width is None)
 
 
 def _coloured_console() -> "Console | None":

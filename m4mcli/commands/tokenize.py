@@ -149,7 +149,7 @@ def _job(scheme: str | None, config: str | None, bpe: str | None, changes: dict[
 def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, workers: int | None) -> None:
     """Write the tokens of the files as they come; one that cannot be read is told, if there are others."""
     from m4mcli.parallel import available_processors, in_order
-    from m4mcli.progress import shown
+    from m4mcli.progress import make_way, shown
     from m4mcli.tokens.outputs import opened_sink
 
     if names == ["-"] and sys.stdin is not None and sys.stdin.isatty():
@@ -157,13 +157,15 @@ def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, w
     kind = "lines" if wanted.as_lines else "arrays" if wanted.as_arrays else "text" if wanted.as_text else "whole"
     several = len(names) > 1
     failed = 0
-    with opened_sink(run.output, kind) as sink, shown("files", run.quiet or not several) as progress:
+    with opened_sink(run.output, kind) as sink, shown("files" if several else "tokens", run.quiet) as progress:
         results = in_order(job, names, workers or available_processors()) if several else iter([job.done(names[0])])
         for number, done in enumerate(results, 1):
             if done.tokens is None:
                 run.complain(M4mError(done.failure))
                 failed += 1
             else:
+                if run.output == "-":
+                    make_way()
                 sink.add(done.tokens, done.file)
                 for warning in done.warnings:
                     run.warn(f"{done.file}: {warning}" if done.file != "-" and kind != "whole" else warning)
@@ -176,16 +178,21 @@ def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, w
 
 def _decode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted) -> None:
     """Write the music that files of tokens hold; one that cannot be read is told, if there are others."""
+    from m4mcli.progress import shown
+
     lines: list[str] = []
     failed = False
-    for name in names:
-        try:
-            lines += _decoded(replace(run, file=name), job, wanted.as_lines)
-        except (M4mError, OSError) as error:
-            if len(names) < 2:
-                raise
-            run.complain(error)
-            failed = True
+    with shown("files" if len(names) > 1 else "music", run.quiet) as progress:
+        for done, name in enumerate(names, 1):
+            try:
+                lines += _decoded(replace(run, file=name), job, wanted.as_lines)
+            except (M4mError, OSError) as error:
+                if len(names) < 2:
+                    raise
+                run.complain(error)
+                failed = True
+            if progress is not None:
+                progress(done, len(names))
     if wanted.as_lines:
         run.write("".join(lines))
     if failed:

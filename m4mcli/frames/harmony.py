@@ -63,9 +63,9 @@ def history_features(notes: NDArray[np.void], length: int, known: NDArray[np.boo
 
 def history(now: NDArray[np.float32], lowest: NDArray[np.float32]) -> NDArray[np.float32]:
     """As `history_features`, from what is seen of the `chroma` (..., length, 12) of any number of parts."""
-    before = [(0, 0)] * (now.ndim - 2) + [(1, 0), (0, 0)]
-    sums = np.pad(np.cumsum(now, axis=-2, dtype=np.float32), before)
-    t = np.arange(now.shape[-2])
-    past = (sums[..., t, :] - sums[..., np.maximum(t - PAST, 0), :]) / PAST
-    earlier = [np.pad(x, before)[..., :-1, :] for x in (now, lowest)]
-    return np.stack([*earlier, past], axis=-1)
+    out = np.zeros((*now.shape, HISTORY_FEATURES), np.float32)
+    sums = np.cumsum(now[..., :-1, :], axis=-2, dtype=np.float32)
+    out[..., 1:, :, 0], out[..., 1:, :, 1], out[..., 1:, :, 2] = now[..., :-1, :], lowest[..., :-1, :], sums
+    out[..., PAST + 1 :, :, 2] -= sums[..., :-PAST, :]
+    out[..., 2] /= PAST
+    return out

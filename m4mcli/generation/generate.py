@@ -37,16 +37,17 @@ def lookahead(window: int) -> int:
     return min(LOOKAHEAD, window // 4)
 
 
-def _classes(notes: list[Note]) -> Floats:
-    """(12, 3): pitch classes written so far in the frame, last written, first written."""
-    out = np.zeros((12, 3), np.float32)
-    for i, (instrument, tone, _, _) in enumerate(notes):
-        if instrument != DRUMS:
-            out[tone, 0] = 1
-            if i == len(notes) - 1:
-                out[tone, 1] = 1
-            if i == 0:
-                out[tone, 2] = 1
+def _classes(notes: list[list[Note]]) -> Floats:
+    """(rows, 12, 3): pitch classes written so far in the frame by each piece, last written, first written."""
+    out = np.zeros((len(notes), 12, 3), np.float32)
+    for row, written in zip(out, notes, strict=True):
+        for i, (instrument, tone, _, _) in enumerate(written):
+            if instrument != DRUMS:
+                row[tone, 0] = 1
+                if i == len(written) - 1:
+                    row[tone, 1] = 1
+                if i == 0:
+                    row[tone, 2] = 1
     return out
 
 
@@ -102,15 +103,15 @@ class FrameWriter:
 
     def _next_notes(self, active: NDArray[np.int64]) -> NDArray[np.int64]:
         """One more note (rows, 4) of each active sample; where the instrument is END the rest is -1."""
-        lasts = [_last(self.written[b]) for b in active]
-        notes = _padded([self.written[b] for b in active])
-        classes = np.stack([_classes(self.written[b]) for b in active])
+        so_far = [self.written[b] for b in active]
+        lasts = [_last(written) for written in so_far]
+        notes, classes = _padded(so_far), _classes(so_far)
         chosen = np.full((len(active), 4), -1, np.int64)
         for index in range(4):
             rows = np.flatnonzero(chosen[:, 0] != END)
             if not len(rows):
                 break
-            allowed = np.stack([self._mask(index, active[i], lasts[i], chosen[i].tolist()) for i in rows])
+            allowed = np.array([self._mask(index, active[i], lasts[i], chosen[i].tolist()) for i in rows])
             # Who has no choice draws no number: what a sample becomes is not to depend on the others.
             is_open = allowed.sum(axis=1) > 1
             chosen[rows[~is_open], index] = allowed[~is_open].argmax(axis=1)

@@ -89,15 +89,17 @@ def choose(
 
     logits and allowed (rows, values), uniforms (rows,) in [0, 1). Every row must allow something.
     """
-    masked = np.where(allowed, np.asarray(logits, np.float64), -np.inf)
+    # Few of many values may be chosen, as a rule: the others are left out at once.
+    values = np.flatnonzero(allowed.any(axis=0))
+    masked = np.where(allowed[:, values], np.asarray(logits[:, values], np.float64), -np.inf)
     log_p = log_softmax(masked)
     if sampling.temperature < COLDEST:
-        value = log_p.argmax(axis=-1)
+        chosen = log_p.argmax(axis=-1)
     else:
         heated = log_softmax(masked / sampling.temperature)
         p = np.where(kept(heated, sampling), np.exp(heated), 0.0)
         ladder = np.cumsum(p, axis=-1)
-        value = (ladder <= uniforms[:, None] * ladder[:, -1:]).sum(axis=-1)
+        chosen = (ladder <= uniforms[:, None] * ladder[:, -1:]).sum(axis=-1)
         # A number next to 1 times the sum may round to the sum.
-        value = np.minimum(value, p.shape[-1] - 1 - (p[:, ::-1] > 0).argmax(axis=-1))
-    return value, np.take_along_axis(log_p, value[:, None], axis=-1)[:, 0]
+        chosen = np.minimum(chosen, p.shape[-1] - 1 - (p[:, ::-1] > 0).argmax(axis=-1))
+    return values[chosen], log_p[np.arange(len(log_p)), chosen]

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.frames.fields import UNKNOWN_METRE, active_fields, metre_fields
-from m4mcli.frames.harmony import FEATURES, PAST, REFERENCE_FEATURES, chroma, history, reference_features
+from m4mcli.frames.frames import DRUMS
+from m4mcli.frames.harmony import (
+    FEATURES,
+    HISTORY_FEATURES,
+    PAST,
+    REFERENCE_FEATURES,
+    chroma,
+    history,
+    reference_features,
+)
 from m4mcli.generation.request import Piece, Request
 from m4mcli.models.network import Floats, FrameInputs, Integers, Network
 
@@ -145,12 +154,16 @@ class Window:
         for b, part in enumerate(parts):
             part["frame"] += b * apart
         row = np.concatenate(parts)
+        count = last + 1 - first
         shape = (len(pieces), apart, 12)
-        now, lowest = (x.reshape(shape)[:, :size] for x in chroma(row, len(pieces) * apart))
-        frame, fields = active_fields(row, len(pieces) * apart)
+        told_before = np.zeros((len(pieces), count, 12, HISTORY_FEATURES), np.float32)
+        if (row["instrument"] != DRUMS).any():
+            now, lowest = (x.reshape(shape)[:, :size] for x in chroma(row, len(pieces) * apart))
+            told_before = history(now, lowest)[:, first - near :]
         # A frame is told what was written in the one before it.
+        recent = row["frame"] % apart + row["duration"] >= first - near
+        frame, fields = active_fields(row[recent], len(pieces) * apart)
         at, told = frame // apart, frame % apart + 1 + near - first
         seen = (told >= 0) & (told <= last - first)
-        count = last + 1 - first
         before = slots(at[seen] * count + told[seen], fields[seen], len(pieces) * count)
-        return before.reshape(len(pieces), count, -1, 5), history(now, lowest)[:, first - near :]
+        return before.reshape(len(pieces), count, -1, 5), told_before

@@ -1,7 +1,7 @@
 """A chain of commands over a corpus: files in, results and a manifest out, whichever engine does it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from m4mcli.errors import USAGE, M4mError
@@ -53,9 +53,10 @@ def mapped(plan: Plan, engine: Engine, run: Invocation, progress: Callable[[int,
         for done, outcome in enumerate(outcomes, 1):
             name = outcome.entry.file
             for line in outcome.messages if not run.quiet else ():
-                tell(f"{name}: {line}")
+                step, is_warning, text = line.removeprefix("m4m ").partition(": warning: ")
+                tell(f"m4m {run.command}: {is_warning.removeprefix(': ')}{name}: {step}{': ' * bool(text)}{text}")
             if outcome.entry.failure:
-                tell(f"{name}: {outcome.entry.failure}")
+                replace(run, about=name).complain(M4mError(outcome.entry.failure.removeprefix("m4m ")))
                 failed += 1
             elif outcome.made:
                 made += 1

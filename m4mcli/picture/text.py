@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GUTTER = 6
+GAP = 3
+"""Columns between two parts of the legend."""
 STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """What a column may stand for, in quarters: the finest is taken with which the piece has few systems."""
 
@@ -99,8 +101,12 @@ def rich_roll(
             yield Text(printable(panel.title), "bold")
         legend = Text()
         for lane in panel.lanes:
-            legend.append("▄▄ ", lane.colour)
-            legend.append(f"{lane.number} {printable(lane.name or lane.instrument)}{'  (new)' if lane.new else ''}   ")
+            name = f"{lane.number} {printable(lane.name or lane.instrument)}{'  (new)' if lane.new else ''}"
+            part = Text.assemble(("▄▄ ", lane.colour), name)
+            if legend and legend.cell_len + GAP + part.cell_len > width:
+                yield legend
+                legend = Text()
+            legend.append_text(Text(" " * GAP * bool(legend)) + part)
         yield legend
         for system in systems(panel, width, step, per_line):
             yield Text()

@@ -146,6 +146,9 @@ class InManner:
     ) -> tuple[Floats, Floats, Floats, Floats]:
         """Logits of instrument, tone, octave, duration, each (B, values)."""
         first, tone, octave, duration = self.network.note_step(hidden, circles, notes, chosen, classes)
+        if ((chosen[:, 0] >= 0) & (chosen[:, 2] < 0)).all():
+            # The instrument is chosen, and something else is asked for.
+            return first, tone, octave, duration
         first = gathered(first, self.rules.instruments) + self.lean.astype(np.float32)
         for part in self.rules.parts:
             full = (notes[..., 0] == part.instrument).sum(axis=1) >= part.at_most

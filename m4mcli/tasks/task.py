@@ -3,13 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from m4mcli.frames.frames import DRUMS
+from m4mcli.frames.frames import DRUMS, frame_of
 from m4mcli.generation.draw import Draw
 from m4mcli.generation.rules import Rules
 from m4mcli.generation.sampling import Sampling
+from m4mcli.score.score import Score
 from m4mcli.theory.drum_sounds import STANDARD
 
 Choice = Literal["consensus", "likelihood"]
+
+LONG = 3000
+"""Frames (six minutes at 120 quarters a minute) of a part beyond which fewer samples of it are written."""
+FEWEST = 3
+"""Samples that a long part has at least: of two, none agrees more with the others."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,11 @@ class Task:
     def draw(self) -> Draw:
         """How one answer is drawn unless the user asks for something else."""
         return Draw(self.sampling, self.best_of)
+
+    def samples_for(self, score: Score) -> int:
+        """How many samples are written for one answer to a piece unless the user says: fewer if it is LONG."""
+        frames = frame_of(score.end, score.tpq)
+        return self.best_of if frames <= LONG else max(FEWEST, self.best_of * LONG // frames)
 
 
 TASKS = {

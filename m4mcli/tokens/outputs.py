@@ -79,8 +79,13 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     if path == "-":
         if sys.stdout is None:
             raise M4mError("stdout: closed", "use -o FILE")
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or error.filename is not None:
+                raise
+            raise M4mError(f"stdout: cannot write: {reason(error)}") from error
         return
     if Path(path).exists() and not Path(path).is_file():
         with Path(path).open("wb") as special:

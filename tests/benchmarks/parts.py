@@ -14,6 +14,7 @@ from figures import Figure, cpu_seconds
 from pieces import LENGTHS, SECONDS_PER_BAR, song
 from process import least
 
+from m4mcli import cli
 from m4mcli.frames.frames import FRAME_NOTE
 from m4mcli.generation.generate import Request, generate
 from m4mcli.models.registry import find_model
@@ -53,6 +54,11 @@ def start(sizes: Sizes) -> Iterator[Figure]:
     names = ("python", *(f"import {name}" for name in IMPORTS), "m4m --help", "m4m harmonize --help")
     for name, (cpu, _, peak) in zip(names, runs, strict=True):
         yield Figure("start", f"{name}, {peak:.0f} MB", 1000 * cpu, "ms CPU", "time of typer", runs[1][0] / cpu)
+    helps = dict(zip(cli.COMMANDS, least([[*M4M, name, "--help"] for name in cli.COMMANDS], sizes.rounds), strict=True))
+    slowest = max(helps, key=lambda name: helps[name][0])
+    cpu, _, peak = helps[slowest]
+    name = f"slowest of {len(helps)}: m4m {slowest} --help, {peak:.0f} MB"
+    yield Figure("start", name, 1000 * cpu, "ms CPU", "time of typer", runs[1][0] / cpu)
     model = find_model(None, "harmonize")
     opened = cpu_seconds(lambda: open_network(model, "harmonize"), sizes.rounds)
     yield Figure("start", "opening harmonize's model", 1000 * opened, "ms CPU", "time of typer", runs[1][0] / opened)
