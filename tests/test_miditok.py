@@ -219,7 +219,7 @@ def test_merges_are_those_of_miditok(m4m: Run, tmp_path: Path) -> None:
     assert (without.returncode, b"name the file of the merges with --bpe" in without.stderr) == (2, True)
     again = m4m("tokenize", "--scheme", "tsd", "--train-bpe", "700", "songs", "--workers", "1")
     assert again.stdout == (tmp_path / "bpe.json").read_bytes()
-    unnamed = m4m("tokenize", "--train-bpe", "300", "songs", "--workers", "1")
+    unnamed = m4m("tokenize", "--train-bpe", "700", "songs", "--workers", "1")
     assert json.loads(unnamed.stdout)["tokenization"] == "REMI"
 
 
