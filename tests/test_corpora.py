@@ -369,7 +369,7 @@ def test_lakh(tmp_path: Path) -> None:
         save(tmp_path / "clean_midi" / "Artist" / name, walk(1))
     assert found(tmp_path / "full") == [(f"0/{one}.mid", "", "")]
     assert {group for _, _, group in found(tmp_path / "matched")} == {"TRABC0123456789ABC"}
-    clean = find_items(tmp_path / "clean_midi", layout="lakh")
+    clean = find_items(tmp_path / "clean_midi")
     assert {item.group for item in clean} == {"clean_midi:artist/title"}
 
 

@@ -112,15 +112,19 @@ def decode(tokens: Tokens) -> tuple[Score, int]:
     return Score(tokens.tpq, tuple(tracks)), skipped
 
 
-class MmtGrammar(Grammar):
-    """Types and times do not go back, and only named instruments play.
+NO_NOTE = (0, 0, 0)
 
-    The state is (ids of the row so far, type, beat and position of the last row, instruments).
+
+class MmtGrammar(Grammar):
+    """Types and times do not go back, notes of one moment stand in order, and only named instruments play.
+
+    The state is (ids of the row so far, type, beat and position of the last row, instruments, the last note as
+    instrument, pitch and duration).
     """
 
     def start(self) -> State:
         """The state before the first id."""
-        return ((), -1, 1, 1, ())
+        return ((), -1, 1, 1, (), NO_NOTE)
 
     def may_end(self, state: State) -> bool:
         """Whether a piece can be over here."""
@@ -128,20 +132,24 @@ class MmtGrammar(Grammar):
 
     def allowed_next(self, state: State) -> Mask:
         """Which ids of the next column may come next."""
-        row, last, beat, position, players = state
+        row, last, beat, position, players, before = state
         column = len(row)
         mask = np.zeros(SIZES[column], np.bool_)
         if column == TYPE:
             mask[list(self._types(last, players))] = True
         elif row[TYPE] == NOTE_ROW:
             mask[1:] = True
+            now = row[BEAT:PITCH] == (beat, position)
             if column == BEAT:
                 mask[1:beat] = False
             elif column == POSITION and row[BEAT] == beat:
                 mask[1:position] = False
+            elif column in (PITCH, DURATION) and now and before[0] == max(players):
+                # No instrument comes behind the last one: this note is its.
+                mask[1 : _least(before, row[PITCH:])] = False
             elif column == PLAYER:
                 mask[:] = False
-                mask[list(players)] = True
+                mask[[p for p in players if not now or (p, row[PITCH], row[DURATION]) >= before]] = True
         elif row[TYPE] == INSTRUMENT and column == PLAYER:
             mask[max(players, default=0) + 1 :] = True
         else:
@@ -160,15 +168,23 @@ class MmtGrammar(Grammar):
 
     def step(self, state: State, token: int) -> State:
         """The state behind one more id that the mask allows."""
-        row, last, beat, position, players = state
+        row, last, beat, position, players, before = state
         row = (*row, int(token))
         if len(row) < len(SIZES):
-            return (row, last, beat, position, players)
+            return (row, last, beat, position, players, before)
         if row[TYPE] == INSTRUMENT:
             players = (*players, row[PLAYER])
         if row[TYPE] == NOTE_ROW:
-            beat, position = row[BEAT], row[POSITION]
-        return ((), row[TYPE], beat, position, players)
+            beat, position, before = row[BEAT], row[POSITION], (row[PLAYER], row[PITCH], row[DURATION])
+        return ((), row[TYPE], beat, position, players, before)
+
+
+def _least(before: tuple[int, int, int], told: tuple[int, ...]) -> int:
+    """The least pitch, or where the pitch is told the least duration, of a note behind `before` by one instrument."""
+    _, pitch, duration = before
+    if not told:
+        return pitch
+    return duration if told[0] == pitch else 1
 
 
 MMT = Scheme("mmt", 1, VOCABULARY, -1, encode, decode, MmtGrammar())

@@ -110,10 +110,8 @@ class TokenLesson(Lesson):
     def _cropped(self, number: int, mix: Mix, rng: np.random.Generator) -> list[Rows]:
         """As `_pieces`, of some bars from a bar line drawn at random; no end where the piece goes on."""
         part, lines = self.parts(number, mix.make, mix.one_key)
-        semitones, count = (
-            _moved(mix, rng),
-            int(rng.integers(mix.transforms.crop_bars[0], mix.transforms.crop_bars[1] + 1)),
-        )
+        fewest, most = mix.transforms.crop_bars
+        semitones, count = _moved(mix, rng), int(rng.integers(fewest, most + 1))
         if part is None or len(lines) <= count:
             return self.pieces(number, mix.make, mix.one_key, semitones)
         from_start = rng.random() < self.recipe.augmentation.from_start
@@ -132,7 +130,7 @@ class TokenLesson(Lesson):
             number = numbers[int(rng.integers(len(numbers)))]
             if mix.transforms.crop_bars:
                 if found := self._cropped(number, mix, rng):
-                    return found[int(rng.integers(len(found)))][: self.recipe.data.rows + 1]
+                    return self.coder.part(found[int(rng.integers(len(found)))], self.recipe.data.rows + 1, rng)
             elif found := self.pieces(number, mix.make, mix.one_key, _moved(mix, rng)):
                 return self._window(found[int(rng.integers(len(found)))], rng)
         makes = ", ".join(mix.make for mix, _ in self.mixes)
