@@ -173,9 +173,12 @@ def tell(message: str) -> None:
     if (messages := _held_back.get()) is not None:
         messages.append(message)
         return
+    from m4mcli.progress import make_way
+
     if sys.stderr is None:
         return
     try:
+        make_way(sys.stderr)
         sys.stderr.write(printable(message) + "\n")
         sys.stderr.flush()
     except OSError:
@@ -293,7 +296,7 @@ class Invocation:
         from m4mcli.score.write import write_output
 
         if self.output == "-":
-            make_way()
+            make_way(sys.stdout)
         write_output(data, None if self.output == "-" else self.output, force=self.force)
         if self.output != "-":
             self.written.append(self.output)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from typing import TextIO
 
 SECONDS_BEFORE_SHOWN = 1.0
 
@@ -51,10 +52,10 @@ def shown(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None
         bar.close()
 
 
-def make_way() -> None:
-    """Wipe what is shown, if a result is about to be written to the same terminal; it comes again a while later."""
+def make_way(stream: TextIO | None) -> None:
+    """Wipe what is shown, if something else is about to be written to the terminal; it comes again a while later."""
     bar = _current.get()
-    if bar is not None and sys.stdout is not None and sys.stdout.isatty():
+    if bar is not None and stream is not None and stream.isatty():
         bar.make_way()
 
 
@@ -62,6 +63,8 @@ class _LateBar:
     """A bar that appears by itself when the work has taken SECONDS_BEFORE_SHOWN."""
 
     def __init__(self, label: str) -> None:
+        # Whatever takes its place later, to hold messages back.
+        self._terminal = sys.stderr
         self._label, self._told = label, (0, 0)
         self._until_done, self._lock = ExitStack(), threading.RLock()
         self._bar: Callable[[int, int], None] | None = None
@@ -77,7 +80,7 @@ class _LateBar:
     def _show(self) -> None:
         with self._lock:
             if self._bar is None and not self._ended:
-                self._bar = self._until_done.enter_context(_bar(self._label))
+                self._bar = self._until_done.enter_context(_bar(self._label, self._terminal))
                 self._bar(*self._told)
 
     def report(self, done: int, of: int) -> None:
@@ -108,11 +111,12 @@ _current: ContextVar[_LateBar | None] = ContextVar("current", default=None)
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+def _bar(label: str, terminal: TextIO) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     # Redirected, what is written to standard output would go to the terminal, though that were a file.
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
+    console = Console(file=terminal)
+    with Progress(console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bars:
         task = bars.add_task(label, total=None)
         yield lambda done, of: bars.update(task, completed=done, total=of or None)

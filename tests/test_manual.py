@@ -117,7 +117,7 @@ TABS = [
     ("m4m completions ", {"bash", "zsh", "fish"}),
     ("m4m dataset ", {"build", "filter", "stats", "make", "--help"}),
     ("m4m dataset st", {"stats"}),
-    ("m4m dataset filter --no-", {"--no-drums", "--no-leaks"}),
+    ("m4m dataset filter --no-", {"--no-drums", "--no-leaks", "--no-progress"}),
     ("m4m dataset make ", {"scales", "eighth-notes"}),
     ("m4m dataset build ", {"sub"}),
     ("m4m nosuch ", set()),

@@ -132,3 +132,25 @@ def test_a_result_for_the_same_terminal_stands_on_a_line_of_its_own() -> None:
     assert b"files" in before
     assert before.rstrip(b"\r").endswith(b"\x1b[2K")
     assert b"\x1b[1A" not in after, "it was wiped with the bar"
+
+
+SEVERAL_ODD_FILES = """
+import sys
+from m4mcli import progress
+from m4mcli.cli import run
+progress.SECONDS_BEFORE_SHOWN = -1
+print(run(["map", "quantize", "--jobs", "1", *sys.argv[1:], "--out", "out"]))
+"""
+
+
+def test_messages_stand_between_the_bars(tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.mid", "two.mid"):
+        Path(name).write_bytes((examples / "ode-to-joy.mid").read_bytes()[:-9])
+    printed, seen = on_a_terminal(SEVERAL_ODD_FILES, "one.mid", "two.mid")
+    assert printed == b"0\n"
+    for file in (b"one.mid", b"two.mid"):
+        told = b"\x1b[2Km4m map: warning: " + file + b": quantize: cut-short: "
+        assert seen.count(told) == 1
+        assert b"\x1b" not in seen.partition(told)[2].partition(b"\r\n")[0]
+    assert b"files" in seen

@@ -172,7 +172,7 @@ class _Lines:
             for n in notes
         ]
         line = {"m4m": 1, "kind": "frame", "tpq": self.tpq, "tick": tick_of(frame, self.tpq), "notes": rows}
-        make_way()
+        make_way(sys.stdout)
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 

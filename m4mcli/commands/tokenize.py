@@ -165,7 +165,7 @@ def _encode_all(run: Invocation, names: list[str], job: "Job", wanted: Wanted, w
                 failed += 1
             else:
                 if run.output == "-":
-                    make_way()
+                    make_way(sys.stdout)
                 sink.add(done.tokens, done.file)
                 for warning in done.warnings:
                     run.warn(f"{done.file}: {warning}" if done.file != "-" and kind != "whole" else warning)
