@@ -310,11 +310,11 @@ _m4m() {
         adapt) words="-o --output --task --model --against --rank --rate --remember --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
         sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --attribute --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         interpolate) words="--steps --out-dir --attribute --model --seed --temperature --top-p --device --threads -o --output --json -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
-        export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json -q --quiet -v --verbose -h --help" ;;
+        export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json --no-progress -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --adapter --baselines --temperature --top-p --best-of --strictness --device --threads --jobs --workers --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;
         dataset-build) words="--out --glob --name --layout --splits --jobs --workers --timeout --json --no-progress -q --quiet -h --help" ;;
-        dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json -q --quiet -h --help" ;;
-        dataset-stats) words="--source --split --plot --json -h --help" ;;
+        dataset-filter) words="--out --bars --notes --seconds --on-grid --drums --no-drums --programs --having --key --metre --source --split --unique --no-leaks --json --no-progress -q --quiet -h --help" ;;
+        dataset-stats) words="--source --split --plot --json --no-progress -h --help" ;;
         dataset-make) words="--out --count --bars --seed -h --help" ;;
         doctor) words="--json -o --output -h --help" ;;
         completions) words="-o --output -h --help" ;;

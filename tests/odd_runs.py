@@ -37,6 +37,9 @@ LENGTHY: dict[str, tuple[str, ...]] = {
     "harmonize --prompt": ("harmonize", *FEW, "--prompt", "FILE", "TUNE"),
     "continue --adapter": ("continue", *FEW, "--bars", "1", "--adapter", "FILE", "TUNE"),
     "interpolate": ("interpolate", "--steps", "1", "FILE", "FILE"),
+    "sample --prompt": ("sample", "music-vae", "--prompt", "FILE"),
+    "evaluate": ("evaluate", "FILE"),
+    "map": ("map", "quantize", "FILE", "--out", "out", "--jobs", "1"),
     "dataset build": ("dataset", "build", "--workers", "1", "--out", "pack", "FOLDER"),
 }
 OTHERS: dict[str, tuple[str, ...]] = {
@@ -68,6 +71,9 @@ EIGHT_MINUTES = "bars of 255 by 1.mid"
 
 SAYS_NO = ("check", "check --fix", "diff", "pipe")
 """What may end with status 3."""
+
+FILLS_A_FOLDER = ("dataset build", "map")
+"""What leaves files, whatever it was given."""
 
 BLAMES_OPTIONS = ("infill", "train")
 """What may end with status 2: the bars that are named are not there or too short, the recipe is none."""
@@ -186,7 +192,7 @@ def faults(name: str, found: Done) -> list[str]:
     lines = first.stderr.splitlines()
     failures = [line for line in lines if ": warning: " not in line]
     refused = first.status in (1, 2)
-    left = first.files if name != "dataset build" else [path for path in first.files if ".tmp" in path]
+    left = first.files if name not in FILLS_A_FOLDER else [path for path in first.files if ".tmp" in path]
     wrong = {
         f"status {first.status}": first.status not in allowed,
         "messages that are not lines of m4m": not all(x.startswith("m4m ") and x.isprintable() for x in lines),

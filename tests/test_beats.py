@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from m4mcli.analysis.beat_evidence import FEATURES, describe
 from m4mcli.analysis.beat_grid import BeatGrid, grid_of
 from m4mcli.analysis.beat_map import TPQ, with_beats
-from m4mcli.analysis.beat_network import INTERVALS_S, Opinion
+from m4mcli.analysis.beat_network import INTERVALS_S, SHIFTS, STRETCHES, Opinion, mean_opinion
 from m4mcli.analysis.beats import track_beats, tracking
+from m4mcli.analysis.convolution_network import ConvolutionNetwork
 from m4mcli.analysis.grid_check import usable_grid
 from m4mcli.analysis.metre_finding import falls_in_three
 from m4mcli.analysis.retiming import retimed
@@ -203,6 +204,33 @@ def test_beats_of_three_parts() -> None:
     assert falls_in_three(np.arange(0, 19, 1 / 3), beats)
     assert not falls_in_three(np.arange(0, 19, 1 / 4), beats)
     assert not falls_in_three(beats, beats)
+
+
+def test_a_piece_is_read_at_other_tempos_in_the_same_groups() -> None:
+    begin, rest = np.array([0.0, 0.033, 0.5, 0.54, 1.0]), np.full(5, 0.4)
+    music = (begin, rest, np.array([60.0, 64, 67, 72, 60]), np.full(5, 80.0))
+    as_it_is = describe(*music)
+    for shift, stretch in zip(SHIFTS, STRETCHES.tolist(), strict=True):
+        seen = describe(*music, stretch)
+        assert np.allclose(seen.seconds, as_it_is.seconds * stretch), "no group falls apart or grows together"
+        assert np.allclose(seen.features, as_it_is.features) == (shift == 0), "but the distances are others"
+
+
+def test_intervals_are_told_at_the_tempo_that_is_played() -> None:
+    """The network hears a clock that is slowed down with the piece."""
+    heard = 12
+
+    class Clock(ConvolutionNetwork):
+        def outputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+            out = np.zeros((len(features), 2 + len(INTERVALS_S)), np.float32)
+            out[:, 2 + heard + int(features[0, 0])] = 9
+            return out
+
+    none = np.zeros((0, 0), np.float32)
+    clock = Clock(none, none, (none, none), (), (none, none))
+    held = mean_opinion(clock, [np.full((4, 1), shift, np.float32) for shift in SHIFTS])
+    assert held.interval.argmax(axis=1).tolist() == [heard] * 4
+    assert np.allclose(np.exp(held.interval).sum(axis=1), 1)
 
 
 def test_transposing_changes_no_distance() -> None:

@@ -233,7 +233,7 @@ def test_a_build_from_an_archive_goes_on_where_it_stopped(tmp_path: Path, monkey
     whole = build([packed], tmp_path / "one", Plan(1))
     monkeypatch.setattr(building, "COMMIT_FILES", 8)
 
-    def interrupt(done: int, total: int, refused: int) -> None:
+    def interrupt(done: int, total: int) -> None:
         if done == 21:
             raise KeyboardInterrupt
 
@@ -369,7 +369,7 @@ def test_lakh(tmp_path: Path) -> None:
         save(tmp_path / "clean_midi" / "Artist" / name, walk(1))
     assert found(tmp_path / "full") == [(f"0/{one}.mid", "", "")]
     assert {group for _, _, group in found(tmp_path / "matched")} == {"TRABC0123456789ABC"}
-    clean = find_items(tmp_path / "clean_midi", layout="lakh")
+    clean = find_items(tmp_path / "clean_midi")
     assert {item.group for item in clean} == {"clean_midi:artist/title"}
 
 

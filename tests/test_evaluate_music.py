@@ -293,3 +293,10 @@ def test_wrong_usage(m4m: Run, folders: tuple[Path, Path], arguments: list[str],
     done = m4m("evaluate", *arguments)
     assert (done.returncode, done.stdout) == (2, b"")
     assert told in done.stderr.decode()
+
+
+def test_one_file_that_cannot_be_read_is_told_in_one_line(m4m: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.mid").write_text("no music")
+    done = m4m("evaluate", "bad.mid")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"m4m evaluate: bad.mid: not a MIDI file (text); m4m reads MIDI, m4m JSON and ABC\n"

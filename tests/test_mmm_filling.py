@@ -94,3 +94,12 @@ def test_what_stood_there_is_left_out_while_there_is_another() -> None:
     assert len(other)
     assert not around((32, 48)).stood_so(made)
     assert other.tobytes() != made.tobytes()
+
+
+def test_in_one_key_what_is_moved_is_filled_in_the_same_way() -> None:
+    coder, one, there = open_coder("mmm"), replace(HOW, count=1), around((32, 48))
+    fill = TokenFiller(Chance(coder, 300), coder, one_key=True)
+    (made,), (higher,) = fill(there, one), fill(there.moved(2), one)
+    assert len(made)
+    assert (higher["pitch"] - made["pitch"]).tolist() == [2] * len(made)
+    assert higher["frame"].tolist() == made["frame"].tolist()

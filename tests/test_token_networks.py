@@ -1,5 +1,7 @@
 """Networks over tokens: their published sizes, no look ahead, and steps that say what whole windows say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -132,6 +134,26 @@ def test_blocks_of_queries_say_what_whole_windows_say(name: str, monkeypatch: py
     monkeypatch.setattr("m4mcli.networks.decoder.torch.is_autocast_enabled", lambda kind: True)
     for x, y in zip(made(given), whole, strict=True):
         assert torch.allclose(x, y, atol=1e-5)
+
+
+def test_attention_divides_by_the_root_of_a_heads_width() -> None:
+    """A published one divides by the width itself."""
+    config = DecoderConfig(width=16, layers=1, heads=2, head_width=12, bias=False, context=64)
+    (block,) = network(config).blocks  # type: ignore[misc]
+    x = torch.randn(1, 9, 16)
+    q, k, v = block.attention.qkv(x).view(9, 3, 2, 12).permute(1, 2, 0, 3)
+    seen = torch.tril(torch.ones(9, 9)).bool()
+    shares = torch.softmax((q @ k.transpose(1, 2) / 12**0.5).masked_fill(~seen, float("-inf")), dim=-1)
+    by_hand = block.attention.output((shares @ v).transpose(0, 1).flatten(1))
+    assert torch.allclose(block.attention(x)[0], by_hand, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["recurrent", "rotary"])
+def test_chance_is_in_the_sampler_alone(name: str) -> None:
+    """A published sampler takes the likeliest of a network in training, whose dropout is all its chance."""
+    made, given = network(replace(SMALL[name], dropout=0.5)).train(), rows()[0].numpy()
+    first, again = (stepped_logits(TorchTokenModel(made), given) for _ in range(2))
+    assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -49,8 +49,8 @@ class Onsets:
     classes: Array
 
 
-def onsets_of(score: Score) -> Onsets:
-    """The onsets of all notes of a piece, drums included."""
+def onsets_of(score: Score, stretch: float = 1.0) -> Onsets:
+    """The onsets of all notes of a piece, drums included, as if it took `stretch` times as long; grouped as it is."""
     sounding = [track.notes for track in score.tracks if len(track.notes)]
     if not sounding:
         return Onsets(np.zeros(0), np.zeros((0, FEATURES), np.float32), np.zeros((0, 12)))
@@ -58,13 +58,15 @@ def onsets_of(score: Score) -> Onsets:
     begin = seconds_at(score, notes["onset"])
     end = seconds_at(score, notes["onset"] + notes["duration"])
     order = np.argsort(begin, kind="stable")
-    values = (begin, end - begin, notes["pitch"].astype(np.float64), notes["velocity"].astype(np.float64))
-    return describe(*(value[order] for value in values))
+    pitch, velocity = notes["pitch"].astype(np.float64), notes["velocity"].astype(np.float64)
+    return describe(begin[order], (end - begin)[order], pitch[order], velocity[order], stretch)
 
 
-def describe(begin: Array, duration: Array, pitch: Array, velocity: Array) -> Onsets:
-    """The onsets of notes (n,) in order of their beginnings, in seconds, MIDI pitches and velocities."""
+def describe(begin: Array, duration: Array, pitch: Array, velocity: Array, stretch: float = 1.0) -> Onsets:
+    """The onsets of notes (n,) in order of their beginnings, in seconds, MIDI pitches and velocities; `stretch` as in
+    `onsets_of`."""
     starts = _group_starts(begin)
+    begin, duration = begin * stretch, duration * stretch
     counts = np.diff(np.append(starts, len(begin)))
     group = np.repeat(np.arange(len(starts)), counts)
     seconds = np.add.reduceat(begin, starts) / counts

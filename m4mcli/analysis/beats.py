@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from m4mcli.analysis.beat_evidence import onsets_of
 from m4mcli.analysis.beat_grid import BeatGrid, grid_of
+from m4mcli.analysis.beat_network import STRETCHES, mean_opinion
 from m4mcli.analysis.beat_network import WEIGHTS as BEATS
-from m4mcli.analysis.beat_network import opinion
 from m4mcli.analysis.convolution_network import ConvolutionNetwork
 from m4mcli.analysis.grid_check import usable_grid
 from m4mcli.analysis.metre_finding import WEIGHTS as BARS
@@ -55,7 +55,8 @@ def tracking(score: Score) -> Tracking:
         raise M4mError(f"{hours:.1f} hours of music are too long to track beats in", "split it, or use --beats file")
     if len(onsets.seconds) < FEWEST_ONSETS:
         return Tracking(grid_of(score), 0.0)
-    held = opinion(ConvolutionNetwork.shipped(BEATS), onsets.features)
+    views = [onsets_of(score, stretch).features for stretch in STRETCHES.tolist()]
+    held = mean_opinion(ConvolutionNetwork.shipped(BEATS), views)
     beats = likeliest_beats(onsets.seconds, held)
     metre = find_metre(ConvolutionNetwork.shipped(BARS), onsets, beats, held)
     ticks, first = np.unique(_ticks_at(score, beats.seconds), return_index=True)

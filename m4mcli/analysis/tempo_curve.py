@@ -19,7 +19,11 @@ STEPS_PER_SECOND = 50
 INTERVALS = np.unique(np.rint(np.geomspace(8, 160, 64)).astype(np.int64))
 """Distances between beats in time steps: 160 ms to 3.2 s."""
 
-CHANGE_COST, JUMP_COST = 8.0, 6.0
+BEAT_GAIN = 2.0
+"""What a beat on an onset gains beyond its log odds: where the network is not sure of any, there are beats all the
+same."""
+
+CHANGE_COST, JUMP_COST = 12.0, 9.0
 """Nats for a distance e times as long or short as the one before, and for any other distance."""
 
 NO_ONSET_COST = 2.5
@@ -64,7 +68,7 @@ def likeliest_beats(seconds: Array, held: Opinion) -> TrackedBeats:
 def _gains(steps: NDArray[np.int64], held: Opinion) -> Array:
     """What a beat gains at each time step, up to a little after the last onset."""
     gain = np.full(steps[-1] + 1 + round(MARGIN_S * STEPS_PER_SECOND), -NO_ONSET_COST)
-    odds = np.minimum(held.beat.astype(np.float64), MOST_LOG_ODDS)
+    odds = np.minimum(held.beat.astype(np.float64) + BEAT_GAIN, MOST_LOG_ODDS)
     for off in range(-REACH, REACH + 1):
         np.maximum.at(gain, np.clip(steps + off, 0, len(gain) - 1), odds - OFF_COST * abs(off))
     return gain

@@ -1,9 +1,6 @@
 """`m4m dataset build`: corpora packed for training."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +10,6 @@ from m4mcli.errors import USAGE, M4mError
 from m4mcli.options import Invocation, Quiet
 
 if TYPE_CHECKING:
-    from m4mcli.dataset.build import Report
     from m4mcli.dataset.sources import Item
 
 EXAMPLES = (
@@ -89,12 +85,13 @@ def build(
     from m4mcli.dataset.build import Plan, build_items, check_out
     from m4mcli.dataset.splits import Shares
     from m4mcli.dataset.stats import pack_table
+    from m4mcli.progress import shown
 
     plan = Plan(workers, timeout, Shares.parse(splits))
     check_out(Path(out))
     items = _items(folders, names or [], globs or [], layouts or [])
-    with _progress(len(items), shown=not quiet) as report:
-        built = build_items(items, Path(out), plan, report)
+    with shown("files", quiet) as progress:
+        built = build_items(items, Path(out), plan, progress)
     manifest = built.manifest
     if built.resumed:
         run.warn(f"went on behind {built.resumed} files that an earlier run had done")
@@ -136,22 +133,3 @@ def _by_source(texts: list[str], sources: list[str]) -> dict[str, str]:
         else:
             general = text
     return {source: own.get(source, general) for source in sources}
-
-
-@contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator["Report | None"]:
-    """A bar on standard error while files are packed, where that is a terminal."""
-    if not (shown and sys.stderr is not None and sys.stderr.isatty()):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-
-        def report(done: int, total: int, refused: int) -> None:
-            progress.update(task, completed=done, description=f"{refused} refused" if refused else "")
-
-        yield report

@@ -13,6 +13,7 @@ EXAMPLES = (
     "m4m dataset filter packs/all --out packs/bands --drums --bars 16-200 --on-grid 0.9",
     "m4m dataset filter packs/all --out packs/waltzes --metre 3/4 --unique --no-leaks",
 )
+SHOWS_PROGRESS = True
 
 PackFolder = Annotated[str, typer.Argument(metavar="DIR", show_default=False, help="The pack to take pieces from.")]
 Out = Annotated[str, typer.Option("--out", metavar="DIR", show_default=False, help="The pack to write.")]
@@ -96,6 +97,7 @@ def filter_(
     from m4mcli.dataset.filtering import ANY, Wanted, filter_pack, filtered, parse_choices, parse_range
     from m4mcli.dataset.pack import Pack, with_facts
     from m4mcli.dataset.stats import pack_table
+    from m4mcli.progress import shown
 
     wanted = Wanted(
         parse_range(bars, "--bars") if bars else ANY,
@@ -110,8 +112,9 @@ def filter_(
         tuple(sources or ()),
         tuple(splits or ()),
     )
-    why = filtered(with_facts(Pack(Path(pack))), wanted, unique=unique, no_leaks=no_leaks)
-    manifest = filter_pack(Path(pack), Path(out), why)
+    with shown("choosing", quiet):
+        why = filtered(with_facts(Pack(Path(pack))), wanted, unique=unique, no_leaks=no_leaks)
+        manifest = filter_pack(Path(pack), Path(out), why)
     for reason, count in Counter(reason for reason in why.values() if reason).most_common():
         run.warn(f"{count} of {len(why)} pieces left out: {reason}")
     run.write(json.dumps(manifest, indent=1, sort_keys=True) + "\n" if as_json else pack_table(manifest))

@@ -13,6 +13,7 @@ EXAMPLES = (
     "m4m dataset stats packs/songs",
     "m4m dataset stats packs/all --source scores --split train --plot scores.svg",
 )
+SHOWS_PROGRESS = True
 
 PackFolder = Annotated[str, typer.Argument(metavar="DIR", show_default=False, help="The pack to look into.")]
 Sources = Annotated[
@@ -39,10 +40,12 @@ def stats(
     """
     from m4mcli.dataset.pack import Pack
     from m4mcli.dataset.stats import statistics, stats_table
+    from m4mcli.progress import shown
 
     if plot is not None and PurePath(plot).suffix.lower() not in (".svg", ".png"):
         raise M4mError(f"--plot {plot}: neither .svg nor .png", "name a picture of one of these kinds", USAGE)
-    found = statistics(Pack(Path(pack)), sources or (), splits or ())
+    with shown("counting"):
+        found = statistics(Pack(Path(pack)), sources or (), splits or ())
     if plot is not None:
         from m4mcli.dataset.plots import stats_drawing
         from m4mcli.picture.png import png

@@ -15,6 +15,7 @@ EXAMPLES = (
     "m4m export-onnx run/checkpoint.safetensors -o models/mine",
     "m4m export-onnx run/checkpoint.safetensors --pack lead --card card.md -o models/mine",
 )
+SHOWS_PROGRESS = True
 MEGABYTE = 1 << 20
 
 CheckpointFile = Annotated[
@@ -92,21 +93,24 @@ def export_onnx(
     if not source.exists():
         raise M4mError(f"{source}: no such checkpoint", "m4m train makes one")
 
+    from m4mcli.progress import shown
     from m4mcli.training.export import export_model, require_place, subject_of
 
     require_place(Path(output))
     given = None if pack is None else Path(pack)
     if given is not None and not given.is_dir():
         raise M4mError(f"{given}: not a pack", "make one with m4m dataset build")
-    subject = subject_of(source, given, tuple(map(Path, adapter or ())), adapter_inputs)
-    measured = export_model(
-        subject,
-        Path(output),
-        card="" if texts[0] is None else texts[0].read_text(encoding="utf-8"),
-        recipe=texts[1],
-        shard_bytes=round((shards or 0) * MEGABYTE),
-        quiet=not verbose,
-    )
+    # With -v torch tells what it does.
+    with shown("exporting", quiet or verbose):
+        subject = subject_of(source, given, tuple(map(Path, adapter or ())), adapter_inputs)
+        measured = export_model(
+            subject,
+            Path(output),
+            card="" if texts[0] is None else texts[0].read_text(encoding="utf-8"),
+            recipe=texts[1],
+            shard_bytes=round((shards or 0) * MEGABYTE),
+            quiet=not verbose,
+        )
     run.write(json.dumps(measured, indent=1) + "\n" if as_json else "\n".join(_lines(measured)) + "\n")
 
 

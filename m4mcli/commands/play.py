@@ -40,6 +40,7 @@ def play(
         run.write("".join(f"{name}\n" for name in output_ports()))
         return
 
+    from m4mcli.progress import shown
     from m4mcli.sound.part import bars_of
     from m4mcli.sound.play import play_sound, play_to_port
     from m4mcli.sound.render import chosen_soundfont, rendered
@@ -55,7 +56,9 @@ def play(
     name, player = next(iter(there.items()))
     font = chosen_soundfont(soundfont)
     run.say(f"{name}, {f'soundfont {font}' if font else 'no soundfont: the plain tone'}")
-    play_sound(rendered(score, font), player)
+    with shown("sound", quiet) as progress:
+        sound = rendered(score, font, progress=progress)
+    play_sound(sound, player)
 
 
 def _port(wanted: str | None, there: list[str]) -> str:

@@ -29,8 +29,8 @@ COMMIT_FILES = 512
 
 KILLED = "ended the process that read it, twice"
 
-Report = Callable[[int, int, int], None]
-"""Told after each file: how many are done, of how many, how many of them were refused."""
+Report = Callable[[int, int], None]
+"""Told after each file: how many are done, of how many."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _pack(writer: PackWriter, items: Sequence[Item], order: Sequence[int], plan:
     """Read what is not yet done, and add it to the pack, all of it committed; other order than given is told."""
     given = _is_given(order)
     left = order[writer.done :]
-    done, refused = writer.done, writer.done - writer.rows["sketches"].rows
+    done = writer.done
     jobs = with_bytes([items[i] for i in left])
     found = in_order(Packer(plan.timeout), jobs, plan.workers or available_processors(), lambda job: KILLED)
     for i, read in zip(left, found, strict=True):
@@ -109,12 +109,11 @@ def _pack(writer: PackWriter, items: Sequence[Item], order: Sequence[int], plan:
             writer.add(read.piece, read.facts | at, read.sketch)
         else:
             writer.refuse({"source": items[i].source, "name": items[i].name, "reason": read} | at)
-            refused += 1
         done += 1
         if done % COMMIT_FILES == 0:
             writer.commit(done)
         if report is not None:
-            report(done, len(items), refused)
+            report(done, len(items))
     writer.commit(done)
 
 

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from m4mcli.dataset.chorales import chorales_in, finest
-from m4mcli.dataset.tree import SPLITS, Tree
+from m4mcli.dataset.tree import SPLITS, Tree, read_each
 from m4mcli.dataset.tunes import tunes_in
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.score.midi_form import decode_text
@@ -30,6 +30,9 @@ SONG = re.compile(r"(?:^|/)(\d{3})/\1\.mid$")
 GAME = re.compile(r"(?:^|/)(\d{3})_[^/]+_\d\d_[^/]*\.mid$")
 DIGEST = re.compile(r"(?:^|/)(?:(TR[A-Z0-9]{16})/)?[0-9a-f]{32}\.mid$")
 TAKE = re.compile(r"(?:\.\d+)?\.midi?$", re.IGNORECASE)
+ANOTHER_TAKE = re.compile(r"[^/]/[^/]+\.\d+\.mid$")
+TAKES = 0.1
+"""The share of files in clean_midi that are at least another take of a song: Artist/Title.1.mid."""
 CHORALE_FILE = re.compile(r"(?:^|/)(?:[^/]*(?:jsb|chorale)[^/]*|train|valid|test)\.json$", re.IGNORECASE)
 
 
@@ -92,7 +95,9 @@ def _in_split(name: str) -> tuple[str, str]:
 
 def _folders(tree: Tree, pattern: str) -> Iterator[Found]:
     facts = _manifest(tree)
-    for file in matching(tree, pattern):
+    files = matching(tree, pattern)
+    texts = read_each(tree, [file for file in files if file.lower().endswith(".abc")])
+    for file in files:
         split, name = _in_split(file)
         fact = facts.get(name, {})
         split = split or str(fact.get("split") or "")
@@ -107,10 +112,10 @@ def _folders(tree: Tree, pattern: str) -> Iterator[Found]:
             "" if group is None else str(group),
             float(fact.get("shift_quarters") or 0),
         )
-        if not file.lower().endswith(".abc"):
+        if file not in texts:
             yield found
             continue
-        for place, text in tunes_in(decode_text(tree.read(file))):
+        for place, text in tunes_in(decode_text(texts[file])):
             yield replace(found, name=f"{name}#{place}", form="abc", text=text)
 
 
@@ -205,6 +210,14 @@ def _lakh(tree: Tree, pattern: str) -> Iterator[Found]:
         yield Found(file, name, split, group=group)
 
 
+def _is_lakh(tree: Tree) -> bool:
+    if _mostly(DIGEST)(tree):
+        return True
+    files = {name for name in tree.names if name.lower().endswith(MIDI_SUFFIXES)}
+    others = [name for name in files if ANOTHER_TAKE.search(name)]
+    return len(others) > TAKES * len(files) and sum(TAKE.sub(".mid", n) in files for n in others) > len(others) / 2
+
+
 def _symphonynet(tree: Tree, pattern: str) -> Iterator[Found]:
     for file in matching(tree, pattern, MIDI_SUFFIXES):
         yield Found(file, file, source=file.partition("/")[0])
@@ -251,7 +264,7 @@ LAYOUTS = {
         Layout("groove", "Groove or E-GMD: a table of beats", lambda t: bool(_groove_table(t)), _groove),
         Layout("pop909", "POP909: 001/001.mid", _is_pop909, _pop909),
         Layout("nes-mdb", "NES-MDB: 000_Game_00_Title.mid", _mostly(GAME), _nes),
-        Layout("lakh", "Lakh MIDI dataset: files named by their MD5", _mostly(DIGEST), _lakh),
+        Layout("lakh", "Lakh MIDI dataset: files named by their MD5, or Artist/Title.1.mid", _is_lakh, _lakh),
         Layout("symphonynet", "SymphonyNet: classical/ and contemporary/", _is_symphonynet, _symphonynet),
         Layout("nottingham", "Nottingham: MIDI/*.mid", _is_nottingham, _nottingham),
         Layout("jsb", "JSB chorales: JSON of steps", _is_chorales, _chorales),

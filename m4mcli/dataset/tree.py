@@ -66,6 +66,14 @@ def open_tree(path: Path) -> Tree:
     return Tree(path, tuple(sorted(places)), lambda name: _first(path, prefix + name), True, prefix, places)
 
 
+def read_each(tree: Tree, names: Sequence[str]) -> dict[str, bytes]:
+    """The bytes of files by name; an archive is read once for all of them."""
+    if not tree.is_archive:
+        return {name: tree.read(name) for name in names}
+    lying = sorted(names, key=lambda name: tree.places[name])
+    return dict(zip(lying, contents(tree.path, [tree.prefix + name for name in lying]), strict=True))
+
+
 def contents(path: Path, names: Sequence[str]) -> Iterator[bytes]:
     """The bytes of files of an archive, `names` being in its order; of one beyond MAX_BYTES one byte more than that.
 

@@ -21,7 +21,7 @@ def compared(
     """The sets of pieces that files and folders are, and the first compared with `against`.
 
     `failed` is told what cannot be read, `progress` how many files of how many are done. Raises M4mError for a folder
-    without music.
+    without music, and for a file that cannot be read.
     """
     processes = workers or available_processors()
     listed = {name: files_in([name]) for name in [*names, *([] if against is None else [against])]}
@@ -31,6 +31,8 @@ def compared(
         pieces: list[Piece] = []
         for piece in in_order(partial(measure, compared=against is not None), files, processes):
             done += 1
+            if piece.failure and len(files) == 1:
+                raise M4mError(piece.failure)
             if piece.failure:
                 failed(piece.failure)
             else:

@@ -161,7 +161,7 @@ def open_filler(
     if adapter is not None:
         raise M4mError(f"--adapter: {found.name} takes none", "leave it out", USAGE)
     tokens = OnnxTokenModel(found, device, threads)
-    return Filler(found.name, tokens.provider, TokenFiller(tokens, coder, density))
+    return Filler(found.name, tokens.provider, TokenFiller(tokens, coder, density, found.facts.get("one_key", False)))
 
 
 def infiller(

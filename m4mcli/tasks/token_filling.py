@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from m4mcli.frames.canonical import canonical_shift, shifted
 from m4mcli.frames.frames import DRUMS, FRAME_NOTE, FRAMES_PER_QUARTER, in_order
 from m4mcli.generation.draw import AT_ONCE, Draw, within
 from m4mcli.generation.request import Progress
@@ -28,15 +29,21 @@ SCHEME = "mmm"
 
 @dataclass(frozen=True)
 class TokenFiller:
-    """A model that fills holes, and how many notes a quarter note it is asked for (None: as it likes)."""
+    """A model that fills holes, and how many notes a quarter note it is asked for (None: as it likes).
+
+    With `one_key` it is told all music in C major or A minor.
+    """
 
     model: TokenModel
     coder: Coder
     density: float | None = None
+    one_key: bool = False
 
     def __call__(self, around: Around, how: Draw, progress: Progress | None = None) -> list[NDArray[np.void]]:
         """For each answer the notes (FRAME_NOTE rows) that begin in the hole, none of them lasting beyond it."""
-        manner = manner_around(around, 0)
+        shift = canonical_shift(around.reference) if self.one_key else 0
+        around = around.moved(shift)
+        manner = manner_around(around, shift)
         made = []
         for i in range(how.count):
             one, new = replace(how, seed=how.seed + i, count=1), around.written[:0]
@@ -47,7 +54,7 @@ class TokenFiller:
                 notes, start = self._best(now, manner, one, told)
                 new = np.concatenate((new, notes))
             inside = new[(new["frame"] >= around.hole[0]) & (new["frame"] < stop)]
-            made.append(bounded(inside, manner.rules, stop))
+            made.append(shifted(bounded(inside, manner.rules, stop), -shift))
         return made
 
     def _best(

@@ -8,12 +8,11 @@ processes, their start counted in, because others may use the machine, and wall 
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from process import measured
 
 from m4mcli.score.score import Score, TimeSignature, Track, notes_array
 from m4mcli.score.write import score_to_midi
@@ -43,15 +42,10 @@ def tokenized(folder: Path, scheme: str, workers: int | None) -> tuple[float, fl
     """CPU seconds, seconds, MiB of the largest process, bytes written."""
     command = [sys.executable, "-m", "m4mcli", "tokenize", "--scheme", scheme, "--jsonl", "--quiet", str(folder)]
     command += ["--workers", str(workers)] if workers else []
-    start = time.perf_counter()
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(process.returncode)
-        cpu, wall = usage.ru_utime + usage.ru_stime, time.perf_counter() - start
-        return cpu, wall, usage.ru_maxrss / 1024, out.seek(0, os.SEEK_END)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "tokens.jsonl"
+        cpu, wall, memory = measured([*command, "--output", str(out)])
+        return cpu, wall, memory, out.stat().st_size
 
 
 def main() -> None:

@@ -67,6 +67,23 @@ def whole(items: list[Item]) -> float:
         return time.process_time() - start
 
 
+def measured(items: list[Item], rounds: int) -> tuple[list[Score], float, float, float]:
+    """The scores that can be read; seconds of the encoding as rows, of all of it, and of the build, each the least."""
+    scores = scores_of(items)
+    found = [
+        (bare(items, scores, everything=False), bare(items, scores, everything=True), whole(items))
+        for _ in range(rounds)
+    ]
+    rows, everything, built = (min(column) for column in zip(*found, strict=True))
+    return [score for score in scores if score is not None], rows, everything, built
+
+
+def some(folder: Path, count: int) -> list[Item]:
+    """So many pieces of a folder, from all over it."""
+    every = find_items(folder)
+    return every[:: max(1, len(every) // count)][:count]
+
+
 def main() -> None:
     """Measure both and print files a second and their ratio."""
     parser = argparse.ArgumentParser()
@@ -74,15 +91,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    every = find_items(chosen.folder)
-    items = every[:: max(1, len(every) // chosen.files)][: chosen.files]
-    scores = scores_of(items)
-    read = [score for score in scores if score is not None]
-    rounds = [
-        (bare(items, scores, everything=False), bare(items, scores, everything=True), whole(items))
-        for _ in range(chosen.rounds)
-    ]
-    rows, everything, built = (min(column) for column in zip(*rounds, strict=True))
+    items = some(chosen.folder, chosen.files)
+    read, rows, everything, built = measured(items, chosen.rounds)
     print(f"{len(items)} files, {len(read)} readable, {sum(s.note_count for s in read)} notes")
     print(f"dataset build                {len(items) / built:6.0f} files/s")
     print(f"symusic and encoding, all    {len(items) / everything:6.0f} files/s   ratio {built / everything:.2f}")

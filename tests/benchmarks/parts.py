@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import files
 import numpy as np
 from figures import Figure, cpu_seconds
 from pieces import LENGTHS, SECONDS_PER_BAR, song
@@ -27,15 +28,21 @@ IMPORTS = ("typer", "numpy", "onnxruntime")
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: batches, lengths by name, bars that tasks write, rounds."""
+    """How much is measured: batches, lengths by name, bars that tasks write, rounds, files, sizes of corpora.
+
+    `folder` holds the music that is tokenized and packed; songs are made for it where there is none.
+    """
 
     batches: tuple[int, ...] = (1, 4, 16, 64)
     lengths: tuple[str, ...] = tuple(LENGTHS)
     bars: int = 24
     rounds: int = 3
+    files: int = 200
+    corpora: tuple[int, ...] = (1_000, 10_000, 100_000)
+    folder: Path | None = None
 
 
-QUICK = Sizes(batches=(1, 4), lengths=("short",), bars=4, rounds=1)
+QUICK = Sizes(batches=(1, 4), lengths=("short",), bars=4, rounds=1, files=20, corpora=(400,))
 Part = Callable[[Sizes], Iterator[Figure]]
 
 
@@ -197,10 +204,28 @@ def _beside(what: str, ours: float, peer: Callable[[], object], sizes: Sizes) ->
     yield Figure("reading", what, 1000 * ours, "ms CPU", peer.__name__, theirs / ours)
 
 
+def tokens(sizes: Sizes) -> Iterator[Figure]:
+    """Tokenizing many files beside MidiTok."""
+    yield from files.tokens(sizes.folder, sizes.files, sizes.rounds)
+
+
+def dataset(sizes: Sizes) -> Iterator[Figure]:
+    """Packing many files beside symusic's reading and the encoding alone."""
+    yield from files.dataset(sizes.folder, sizes.files, sizes.rounds)
+
+
+def corpus(sizes: Sizes) -> Iterator[Figure]:
+    """Tokenizing folders of up to 100,000 files: time, memory, cores."""
+    yield from files.corpus(sizes.corpora)
+
+
 PARTS: dict[str, Part] = {
     "start": start,
     "tasks": tasks,
     "process": processes,
     "runtime": runtimes,
     "reading": reading,
+    "tokens": tokens,
+    "dataset": dataset,
+    "corpus": corpus,
 }
