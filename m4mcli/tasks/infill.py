@@ -151,7 +151,9 @@ def open_filler(
     if SAMPLE not in found.tasks:
         if density is not None:
             raise M4mError(
-                f"--density: {found.name} takes none", "it is for models over mmm tokens: --model mmm", USAGE
+                f"--density: {found.name} takes none",
+                "it is for models over mmm tokens, such as m4m train mmm-small makes",
+                USAGE,
             )
         network = open_network(found, TASK.name, device, threads, adapter)
         return Filler(found.name, network.provider, partial(fill, network), network.at_once)
