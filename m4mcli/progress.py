@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from typing import TextIO
 
 SECONDS_BEFORE_SHOWN = 1.0
+SECONDS_AFTER_OTHERS = 1.0
+"""Before the bar comes again when something else was written."""
 
 _hidden = ContextVar("hidden", default=False)
 
@@ -69,13 +71,16 @@ class _LateBar:
         self._until_done, self._lock = ExitStack(), threading.RLock()
         self._bar: Callable[[int, int], None] | None = None
         self._ended = False
-        self._wait()
+        self._wait(SECONDS_BEFORE_SHOWN)
 
-    def _wait(self) -> None:
-        self._due = time.monotonic() + SECONDS_BEFORE_SHOWN
-        self._timer = threading.Timer(max(0.0, SECONDS_BEFORE_SHOWN), self._show)
+    def _wait(self, seconds: float) -> None:
+        self._due = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._show)
         self._timer.daemon = True
-        self._timer.start()
+        if seconds > 0:
+            self._timer.start()
+        else:
+            self._show()
 
     def _show(self) -> None:
         with self._lock:
@@ -97,7 +102,7 @@ class _LateBar:
             if self._bar is not None:
                 self._until_done.close()
                 self._bar = None
-                self._wait()
+                self._wait(SECONDS_AFTER_OTHERS)
 
     def close(self) -> None:
         """Wipe the bar, and show none again."""

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -131,7 +132,7 @@ def test_a_result_for_the_same_terminal_stands_on_a_line_of_its_own() -> None:
     before, _, after = seen.partition(b"the result\r\n")
     assert b"files" in before
     assert before.rstrip(b"\r").endswith(b"\x1b[2K")
-    assert b"\x1b[1A" not in after, "it was wiped with the bar"
+    assert after.count(b"\x1b[1A") <= after.count(b"\n"), "it was wiped with the bar"
 
 
 SEVERAL_ODD_FILES = """
@@ -149,8 +150,8 @@ def test_messages_stand_between_the_bars(tmp_path: Path, examples: Path, monkeyp
         Path(name).write_bytes((examples / "ode-to-joy.mid").read_bytes()[:-9])
     printed, seen = on_a_terminal(SEVERAL_ODD_FILES, "one.mid", "two.mid")
     assert printed == b"0\n"
-    for file in (b"one.mid", b"two.mid"):
-        told = b"\x1b[2Km4m map: warning: " + file + b": quantize: cut-short: "
-        assert seen.count(told) == 1
-        assert b"\x1b" not in seen.partition(told)[2].partition(b"\r\n")[0]
-    assert b"files" in seen
+    before, *messages = re.split(rb"(?:\x1b\[2K|\r\n)m4m map: warning: (?=[a-z]+.mid: quantize: cut-short)", seen)
+    assert b"files" in before, "there was a bar to be wiped"
+    for file, message in zip((b"one.mid", b"two.mid"), messages, strict=True):
+        assert message.startswith(file + b": quantize: cut-short: ")
+        assert b"\x1b" not in message.partition(b"\r\n")[0]
