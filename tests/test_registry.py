@@ -65,6 +65,12 @@ def test_a_model_with_an_adapter_for_the_task_is_found(models: Path) -> None:
     assert (found.path, found.tasks) == (folder, ("whole", "split"))
 
 
+def test_a_model_that_was_trained_for_further_tasks_is_found_for_each(models: Path) -> None:
+    folder = model_folder(models / "a", "whole", also=["masked", "others"])
+    assert find_model(None, "others").path == find_model("a", "masked").path == find_model(None, "whole").path == folder
+    assert find_model(None, "whole").tasks == ("whole", "masked", "others")
+
+
 def test_a_model_for_another_task_is_refused(models: Path, tmp_path: Path) -> None:
     model_folder(models / "a", "whole", adapters={"split": {"file": "adapter-split.npz"}})
     model_folder(models / "b", "split")
@@ -85,7 +91,7 @@ def test_a_model_for_another_task_is_refused(models: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("command", "model", "task", "fitting"),
     [
-        ("harmonize", "foundation-small", "continue", "harmonize-small"),
+        ("harmonize", "foundation-small", "continue, infill, accompany", "harmonize-small"),
         ("continue", "harmonize-small", "harmonize", "foundation-small"),
     ],
 )

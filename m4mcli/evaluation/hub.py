@@ -75,10 +75,10 @@ def size_of(model: ModelFolder) -> Figures:
 
 
 def reading(model: ModelFolder) -> str:
-    """What a model reads: its task, and the scheme and part of a model over tokens."""
+    """What a model does: its tasks, or the scheme and part of a model over tokens."""
     if "tokens" in model.facts:
         return f"{model.facts['tokens']['scheme']}, {model.facts['part']}"
-    return str(model.facts.get("task", "?"))
+    return ", ".join(model.tasks) or "?"
 
 
 def hub_tables(

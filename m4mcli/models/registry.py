@@ -35,8 +35,9 @@ class ModelFolder:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks it can do: its own, and those that it has adapters for."""
-        return (*([self.facts["task"]] if "task" in self.facts else []), *self.facts.get("adapters", {}))
+        """The tasks it can do: its own, those that it was trained for beside it, and those that it has adapters for."""
+        own = [self.facts["task"]] if "task" in self.facts else []
+        return (*own, *self.facts.get("also", ()), *self.facts.get("adapters", {}))
 
 
 def search_path() -> list[Path]:

@@ -21,7 +21,7 @@ from m4mcli.networks.objective import TensorBatch
 from m4mcli.training.batches import Example
 from m4mcli.training.checkpoint import Checkpoint, load_checkpoint
 from m4mcli.training.dequantised import opened
-from m4mcli.training.examples import MAKERS, Augmentation, example
+from m4mcli.training.examples import MAKERS, TASK_OF, Augmentation, example
 from m4mcli.training.frame_lesson import FrameLesson
 from m4mcli.training.lesson import Pupil
 from m4mcli.training.loop import BEST, Report, train
@@ -88,7 +88,7 @@ class StyleLesson(FrameLesson):
 
 
 def recipe_for(model: ModelFolder, task: str, pack: Pack, plan: Plan) -> Recipe:
-    """The model's own recipe, with the pack's sources in the place of its own and the plan's optimiser.
+    """The model's own recipe for the task, with the pack's sources in the place of its own and the plan's optimiser.
 
     Raises M4mError for a model without a recipe.
     """
@@ -97,7 +97,8 @@ def recipe_for(model: ModelFolder, task: str, pack: Pack, plan: Plan) -> Recipe:
         raise M4mError(f"{path}: missing, so nothing says how the model is trained", "m4m export-onnx writes it")
     recipe = read_recipe(path)
     sources = dict.fromkeys(sorted({line["source"].partition("/")[0] for line in pack.pieces}), 1.0)
-    mixes = tuple(Mix(mix.make, mix.weight, sources, mix.transforms) for mix in recipe.data.mix)
+    fitting = [mix for mix in recipe.data.mix if TASK_OF.get(mix.make) == task] or recipe.data.mix
+    mixes = tuple(Mix(mix.make, mix.weight, sources, mix.transforms) for mix in fitting)
     optimizer = replace(
         recipe.optimizer, lr=plan.lr, steps=plan.steps, warmup=10, decay=0.5, weight_decay=0.0, average=0.95
     )

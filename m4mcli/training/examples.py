@@ -242,3 +242,13 @@ MAKERS: dict[str, Callable[[PackedPiece, np.random.Generator], Pair | None]] = {
     "masked": masked,
 }
 """Kinds of training example, by the name that a recipe calls them."""
+
+TASK_OF = {
+    "lead_sheet": "harmonize",
+    "whole": "continue",
+    "melody_over_chords": "melodize",
+    "drums": "drumify",
+    "others": "accompany",
+    "masked": "infill",
+}
+"""The task of m4m that each kind of example is of; `split` is of none."""

@@ -84,6 +84,7 @@ class FrameSubject(Subject):
         described = {
             "m4m": 1,
             "task": recipe.get("task", "continue"),
+            "also": list(recipe.get("also", ())),
             "network": self.model.config.as_dict(),
             "window": recipe.get("data", {}).get("frames", 384),
             "parameters": sum(p.numel() for p in self.model.parameters()),

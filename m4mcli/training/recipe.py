@@ -128,12 +128,14 @@ class AdapterPlan:
 class Recipe:
     """Everything that decides what a training run gives, except the pack itself.
 
-    `start` is a checkpoint, or a folder of shards, to begin from: what the network has in common with it. `sampling` is
-    how a network over tokens is sampled unless one asks for something else.
+    `also` are further tasks that the same weights are trained for. `start` is a checkpoint, or a folder of shards, to
+    begin from: what the network has in common with it. `sampling` is how a network over tokens is sampled unless one
+    asks for something else.
     """
 
     name: str
     task: str
+    also: tuple[str, ...] = ()
     seed: int = 0
     start: str = ""
     network: FoundationConfig | DecoderConfig | RecurrentConfig | LatentConfig = field(default_factory=FoundationConfig)
