@@ -26,7 +26,17 @@ from m4mcli.score.metre import Bar, bars
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.close import closed
 from m4mcli.tasks.dynamics import velocities
-from m4mcli.tasks.manner import InManner, Manner, drift, lean_to, manner_of, one_at_a_time, unlikeness
+from m4mcli.tasks.manner import (
+    InManner,
+    Manner,
+    drift,
+    lean_to,
+    manner_of,
+    one_at_a_time,
+    pitch_classes_apart,
+    rhythm_apart,
+    unlikeness,
+)
 from m4mcli.tasks.placement import placed
 from m4mcli.tasks.task import TASKS
 from m4mcli.theory.keys import estimate_key
@@ -40,6 +50,8 @@ ROUNDS = 4
 """How often samples are drawn until one has every instrument and is near enough to the piece."""
 NEAR = 0.8
 """Unlikeness to the piece's last bars that is near enough."""
+RHYTHM, AGREEMENT = 1.5, 2.0
+"""What being apart (0..1) from the rhythm heard, and from the pitch classes of the other samples, counts beside it."""
 
 
 @dataclass(frozen=True)
@@ -182,14 +194,13 @@ def _best_sample(
             samples=commission.best_of,
             progress=progress,
         )
-        best = min(samples, key=lambda s: _distance(s, manner, request.length))
-        missing, far, _ = _distance(best, manner, request.length)
-        if not missing and far <= NEAR:
+        new, frames = [_new_notes(s, manner) for s in samples], request.length - manner.length_frames
+        best = _nearest(new, frames, request, manner)
+        if not _missing(new[best], manner) and unlikeness(new[best], frames, manner.heard, manner.rates) <= NEAR:
             break
-        frames = request.length - manner.length_frames
-        latest = [_new_notes(s, manner) for s in samples[-commission.best_of :]]
-        lean += np.mean([drift(new, frames, manner.rates) for new in latest], axis=0)
-    return best
+        latest = new[-commission.best_of :]
+        lean += np.mean([drift(notes, frames, manner.rates) for notes in latest], axis=0)
+    return samples[best]
 
 
 def _new_notes(sample: Sample, manner: Manner) -> NDArray[np.void]:
@@ -197,12 +208,25 @@ def _new_notes(sample: Sample, manner: Manner) -> NDArray[np.void]:
     return new
 
 
-def _distance(sample: Sample, manner: Manner, length: int) -> tuple[int, float, float]:
-    """How far a sample is from the piece: instruments missing, then density and shares, then unlikelihood a choice."""
-    new = _new_notes(sample, manner)
-    missing = sum(i not in new["instrument"] for i in manner.wanted)
-    far = unlikeness(new, length - manner.length_frames, manner.heard, manner.rates)
-    return missing, round(far, 1), -sample.log_likelihood / max(1, sample.choices)
+def _nearest(new: list[NDArray[np.void]], frames: int, request: Request, manner: Manner) -> int:
+    """The index of the notes with the fewest instruments missing, and of these the nearest to the piece.
+
+    What counts is how unlike they are in density, pitch classes and shares, in rhythm, and how far their pitch classes
+    are from those of all that was drawn: where these agree the piece is likely to go.
+    """
+    metre = request.metre
+    assert metre is not None
+    apart = pitch_classes_apart(new)
+
+    def distance(i: int) -> tuple[int, float]:
+        far = unlikeness(new[i], frames, manner.heard, manner.rates) + AGREEMENT * apart[i]
+        return _missing(new[i], manner), far + RHYTHM * rhythm_apart(new[i], manner.heard, metre)
+
+    return min(range(len(new)), key=distance)
+
+
+def _missing(new: NDArray[np.void], manner: Manner) -> int:
+    return sum(i not in new["instrument"] for i in manner.wanted)
 
 
 def _tracks(score: Score, made: NDArray[np.void], rules: Rules, places: tuple[Bar, ...]) -> tuple[Track, ...]:

@@ -3,6 +3,7 @@
 Each instrument keeps its range, its number of voices and, on average, how often it plays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -214,6 +215,20 @@ def unlikeness(new: NDArray[np.void], frames: int, heard: NDArray[np.void], rate
     classes = _apart(pitch_class_histogram(new), pitch_class_histogram(heard))
     shares = np.bincount(new["instrument"], minlength=len(rates)).astype(np.float64)
     return float(density + classes + _apart(shares, rates))
+
+
+def rhythm_apart(new: NDArray[np.void], heard: NDArray[np.void], metre: NDArray[np.integer]) -> float:
+    """How far (0..1) the onsets of new notes are from those heard in their places in the bar; metre (frames, 3)."""
+    place = metre[:, 0]
+    new_places, heard_places = (place[np.unique(notes["frame"])] for notes in (new, heard))
+    size = int(place.max()) + 1
+    return _apart(*(np.bincount(at, minlength=size).astype(np.float64) for at in (new_places, heard_places)))
+
+
+def pitch_classes_apart(parts: Sequence[NDArray[np.void]]) -> NDArray[np.float64]:
+    """How far (n,) the pitch classes of each of n parts are (0..1) from those of the parts, on average."""
+    shares = [pitch_class_histogram(part) for part in parts]
+    return np.array([np.mean([_apart(one, other) for other in shares]) for one in shares])
 
 
 def drift(new: NDArray[np.void], frames: int, rates: NDArray[np.float64]) -> NDArray[np.float64]:

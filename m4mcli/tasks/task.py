@@ -101,7 +101,7 @@ TASKS = {
             target="all",
             rules=Rules(),
             sampling=Sampling(temperature=0.95, top_p=0.95),
-            best_of=4,
+            best_of=8,
             choice="likelihood",
         ),
     )
