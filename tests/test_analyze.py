@@ -380,13 +380,27 @@ def test_evaluate_on_the_command_line(m4m: Run, tmp_path: Path) -> None:
     assert text.count("songs, melody and chords") == 3
 
 
+def test_chords_that_a_model_writes_are_measured_beside(m4m: Run, tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "labelled")
+    how = ("--source", "nottingham", "--songs", "1", "--model", "harmonize-small", "--metrics", "majmin", "--json")
+    done = m4m("evaluate", "analyze", "--folder", folder, *how)
+    assert (done.returncode, done.stderr) == (0, b"")
+    tables = [table for table in json.loads(done.stdout)["tables"] if table["what"] == "chords"]
+    written = [row for table in tables for row in table["rows"] if row["system"] == "written by harmonize-small"]
+    assert len(written) == len(tables) == 2
+    assert all(0.3 < row["figures"]["majmin"]["mean"] <= 1 for row in written)
+    other = m4m("evaluate", "analyze", "--folder", folder, "--model", "drumify-small")
+    assert (other.returncode, other.stdout) == (1, b"")
+    assert b"a model for drumify, not for chart" in other.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("analyze",), b"analyze needs pieces to be measured on; add --folder DIR"),
         (("analyze", "--pack", "p"), b"--pack: analyze is measured on --folder DIR; leave it out"),
         (("harmonize", "--folder", "p"), b"--folder: harmonize is measured on --pack DIR; leave it out"),
-        (("analyze", "--folder", "p", "--best-of", "2"), b"analyze is measured without a model to sample from"),
+        (("analyze", "--folder", "p", "--best-of", "2"), b"analyze is measured as it is"),
     ],
 )
 def test_evaluate_refuses_what_does_not_belong_together(m4m: Run, arguments: tuple[str, ...], told: bytes) -> None:

@@ -149,7 +149,8 @@ def evaluate(
     without. foundation: how likely music is under a model that is given nothing but what came before. sample: the same
     for a model over tokens, and what its own music is like. interpolate: how well a model of melodies tells them again,
     told the real events before each and its own. hub: all models side by side. analyze: chords, keys, beats and bars
-    against what people wrote down, with mir_eval. Figures are means over songs, after ± the standard error.
+    against what people wrote down, with mir_eval; with --model also the chords that a model writes. Figures are means
+    over songs, after ± the standard error.
     """
     run = Invocation("evaluate", None, output, as_json, quiet=quiet, verbose=verbose)
 
@@ -181,8 +182,8 @@ def evaluate(
     if not measured.tuned and (how or baselines):
         raise M4mError(f"{task}: every model writes as it does by itself", "leave options of sampling out", USAGE)
     _check_place(task, measured, pack, folder)
-    if not measured.drawn and (how or model is not None or baselines):
-        raise M4mError(f"{task} is measured without a model to sample from", "leave options of models out", USAGE)
+    if not measured.drawn and (how or baselines):
+        raise M4mError(f"{task} is measured as it is", "leave options of sampling out; --model stands beside it", USAGE)
     columns = _columns(measured, metrics)
     number = run.seed(seed)
     how |= {"device": device, "threads": threads}

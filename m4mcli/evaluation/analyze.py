@@ -16,7 +16,7 @@ Figures
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -50,13 +50,22 @@ SYSTEM = "m4m analyze"
 Key = tuple[int, bool]
 
 
+Method = Callable[[Score], list[tuple[int, int, str]]]
+"""What finds chords: start and end tick of each, and its Harte label."""
+
+
 def all_tables(
-    folder: Path, sources: Sequence[str] = (), split: str = "valid", songs: int | None = None
+    folder: Path,
+    sources: Sequence[str] = (),
+    split: str = "valid",
+    songs: int | None = None,
+    beside: Mapping[str, Method] | None = None,
 ) -> Iterator[Table]:
     """The tables of every source below the folder (all, unless named): of chords, keys and bars where these are
     labelled, of beats and of notes in place where beats are told.
 
-    `songs` limits each source. Raises M4mError where a source, or the folder, has neither.
+    `beside` are further methods that find chords, by name. `songs` limits each source. Raises M4mError where a source,
+    or the folder, has neither.
     """
     there = [path.parent.name for path in sorted(folder.glob(f"*/{split}")) if path.is_dir()]
     labelled = [name for name in there if any((folder / name / split).glob("*.chords.tsv"))]
@@ -65,7 +74,7 @@ def all_tables(
         if sources and source not in labelled and source not in timed:
             raise M4mError(f"{folder / source / split}: no labels beside its pieces", "name another --source")
         if source in labelled:
-            yield from analyze_tables(folder, (source,), split, songs)
+            yield from analyze_tables(folder, (source,), split, songs, beside)
         if source in timed:
             about: dict[str, object] = {"source": source, "split": split}
             for table in chain(
@@ -78,12 +87,17 @@ def all_tables(
 
 
 def analyze_tables(
-    folder: Path, sources: Sequence[str] = (), split: str = "valid", songs: int | None = None
+    folder: Path,
+    sources: Sequence[str] = (),
+    split: str = "valid",
+    songs: int | None = None,
+    beside: Mapping[str, Method] | None = None,
 ) -> Iterator[Table]:
     """For each source below the folder (all, unless named) and each kind of input a table of chords and one of keys,
     and one of bars.
 
-    `songs` limits each source to so many, spread over it. Raises M4mError where a source has no labelled pieces.
+    `beside` are further methods that find chords, by name. `songs` limits each source to so many, spread over it.
+    Raises M4mError where a source has no labelled pieces.
     """
     for source in sources or sources_in(folder, split):
         pieces = beats.spread(labelled_pieces(folder, source, split), songs)
@@ -91,11 +105,14 @@ def analyze_tables(
         if not kinds:
             raise M4mError(f"{folder / source / split}: no piece has notes to analyze", "name another source")
         for kind in kinds:
-            yield from _tables(source, split, kind, pieces)
+            yield from _tables(source, split, kind, pieces, beside or {})
 
 
-def _tables(source: str, split: str, kind: str, pieces: Sequence[LabelledPiece]) -> Iterator[Table]:
-    chord_methods, key_methods = CHORD_BASELINES | chord_peers(), KEY_BASELINES | key_peers()
+def _tables(
+    source: str, split: str, kind: str, pieces: Sequence[LabelledPiece], beside: Mapping[str, Method]
+) -> Iterator[Table]:
+    plain = {name: _spans_of(method) for name, method in (CHORD_BASELINES | chord_peers()).items()}
+    chord_methods, key_methods = {**beside, **plain}, KEY_BASELINES | key_peers()
     chords: dict[str, list[list[Figures]]] = {name: [] for name in (SYSTEM, *chord_methods)}
     keys: dict[str, list[list[Figures]]] = {name: [] for name in (SYSTEM, *key_methods)}
     bars: list[list[Figures]] = []
@@ -107,7 +124,7 @@ def _tables(source: str, split: str, kind: str, pieces: Sequence[LabelledPiece])
         spans = [(c.start, c.end, harte(c)) for c in found.chords]
         chords[SYSTEM].append([chord_figures(piece, score, spans)])
         for name, method in chord_methods.items():
-            chords[name].append([chord_figures(piece, score, _named(*method(score)))])
+            chords[name].append([chord_figures(piece, score, method(score))])
         local = [(s.start, s.end, s.key) for s in found.tonality.spans]
         keys[SYSTEM].append([key_figures(piece, score, found.tonality.key, local)])
         for name, find in key_methods.items():
@@ -122,9 +139,13 @@ def _tables(source: str, split: str, kind: str, pieces: Sequence[LabelledPiece])
     yield Table(f"bars: {source}, {split} songs, {kind}", about | {"what": "bars"}, rows)
 
 
-def _named(ticks: NDArray[np.int64], path: NDArray[np.int64]) -> list[tuple[int, int, str]]:
-    labels = ["N" if s == SILENCE else f"{LETTERS[s % 12]}:{QUALITIES[s // 12]}" for s in path.tolist()]
-    return list(zip(ticks[:-1].tolist(), ticks[1:].tolist(), labels, strict=True))
+def _spans_of(method: Callable[[Score], tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Method:
+    def spans(score: Score) -> list[tuple[int, int, str]]:
+        ticks, path = method(score)
+        labels = ["N" if s == SILENCE else f"{LETTERS[s % 12]}:{QUALITIES[s // 12]}" for s in path.tolist()]
+        return list(zip(ticks[:-1].tolist(), ticks[1:].tolist(), labels, strict=True))
+
+    return spans
 
 
 def chord_figures(piece: LabelledPiece, score: Score, spans: Sequence[tuple[int, int, str]]) -> Figures:

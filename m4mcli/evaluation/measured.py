@@ -100,9 +100,13 @@ def _hub(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) ->
 
 
 def _analyze(measured: Measured, folder: str, model: Asked, what: dict[str, Any]) -> Iterator[Table]:
+    from m4mcli.evaluation.aligned_chords import chart_writer
     from m4mcli.evaluation.analyze import all_tables
 
-    yield from all_tables(Path(folder), **{name: what[name] for name in ("sources", "split", "songs")})
+    name, how = model or (None, {})
+    beside = {} if name is None else {f"written by {name}": chart_writer(name, seed=what["seed"], **how)}
+    which = {name: what[name] for name in ("sources", "split", "songs")}
+    yield from all_tables(Path(folder), **which, beside=beside)
 
 
 def _task(module: str, answers: str, *, prompted: bool = True, strict: bool = True) -> Measured:

@@ -167,6 +167,21 @@ def one_at_a_time(notes: NDArray[np.void]) -> NDArray[np.void]:
     return top
 
 
+def chart(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
+    """The pitched music given, in a third of the pieces that tell it the melody alone, and the chords to be written:
+    labels as music. What is given does not hold the part that says them."""
+    chords = piece.part("chord")
+    others = [i for i, t in enumerate(piece.tracks) if t.role != "chord" and not t.is_drum]
+    tune = [i for i in others if piece.tracks[i].role == "melody"]
+    given = piece.of_tracks(tune if tune and rng.random() < 1 / 3 else others)
+    if len(given) < 8 or len(chords) < 4:
+        return None
+    shift = canonical_shift(given)
+    target = block_chords(chord_frames(shifted(chords, shift)))
+    reference = as_one_instrument(shifted(given, shift))
+    return Pair(reference, target, piece.metre(), piece.bars["frame"], piece.length, chords=True)
+
+
 def window(notes: NDArray[np.void], start: int, length: int, *, sounding_on: bool = True) -> NDArray[np.void]:
     """Notes of frames start..start+length, counted from `start`; `sounding_on`: also those that began before."""
     ends = notes["frame"] + notes["duration"]
@@ -240,6 +255,7 @@ MAKERS: dict[str, Callable[[PackedPiece, np.random.Generator], Pair | None]] = {
     "drums": drums,
     "others": others,
     "masked": masked,
+    "chart": chart,
 }
 """Kinds of training example, by the name that a recipe calls them."""
 
