@@ -15,11 +15,12 @@ from m4mcli.training.batches import collate
 from m4mcli.training.examples import MAKERS, Augmentation, Pair, example, masked_bars
 
 LONG, DRAWS = 320, 60
+LEAD_SHEETS = ("lead_sheet", "melody_over_chords", "chart")
 
 
 def music(make: str, seed: int) -> PackedPiece:
     """A piece of which a maker makes examples."""
-    if make in ("lead_sheet", "melody_over_chords"):
+    if make in LEAD_SHEETS:
         return piece("tune", "train", LONG, seed)
     return band_piece(LONG, seed)
 
@@ -71,7 +72,7 @@ def test_examples_hold_what_is_in_their_window(make: str) -> None:
                 assert (e.asked is None) or len(e.asked) == e.length
 
 
-@pytest.mark.parametrize("make", [name for name in MAKERS if name not in ("lead_sheet", "melody_over_chords")])
+@pytest.mark.parametrize("make", [name for name in MAKERS if name not in LEAD_SHEETS])
 def test_another_key_is_another_pitch_and_nothing_else(make: str) -> None:
     for pair in pairs(make, band_piece(LONG, 3), 8):
         plain = example(pair, LONG, Augmentation(), np.random.default_rng(0))
@@ -183,3 +184,14 @@ def test_the_key_of_the_piece_does_not_matter(make: str) -> None:
         assert theirs is not None
         assert given(ours).tobytes() == given(theirs).tobytes()
         assert ours.target.tobytes() == theirs.target.tobytes()
+
+
+def test_a_chart_is_asked_for_without_the_part_that_says_it() -> None:
+    of = piece("tune", "train", LONG, 1)
+    melody, chords = rows(of.part("melody")), rows(of.part("chord"))
+    for pair in pairs("chart", of, 6):
+        assert pair.chords
+        moved = next(m for m in (shifted(given(pair), s) for s in range(-24, 25)) if not melody - rows(m))
+        assert rows(moved) == melody
+        assert not rows(moved) & chords
+        assert set(pair.target["frame"].tolist()) == set(of.part("chord")["frame"].tolist())
