@@ -49,6 +49,18 @@ def adapter(path: Path, changes: dict[str, NDArray[Any]] | None = None, **told: 
     return path
 
 
+def test_a_model_of_several_tasks_is_adapted_by_examples_of_the_one(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from m4mcli.dataset.pack import Pack
+    from m4mcli.training.adapt import Plan, recipe_for
+
+    write_pack(tmp_path / "pack", [piece("one", "train", 96, 1)])
+    model, pack = find_model(None, "infill"), Pack(tmp_path / "pack")
+    for task, make in (("continue", "whole"), ("infill", "masked"), ("accompany", "others")):
+        (mix,) = recipe_for(model, task, pack, Plan()).data.mix
+        assert (mix.make, mix.sources) == (make, {"tunes": 1.0})
+
+
 def test_a_style_is_learnt_reported_put_on_and_measured(m4m: Run, songs: Path, examples: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     path = tmp_path / "scales.npz"
