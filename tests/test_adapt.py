@@ -138,14 +138,14 @@ def test_what_cannot_be_learnt_is_told_in_one_line(
 
 def test_an_adapter_that_does_not_belong_is_refused(tmp_path: Path) -> None:
     model = find_model(None, "continue")
+    tensors = stored_tensors(model.path / "frame_step.onnx")
+    matrix = next(name.removesuffix("_Q8") for name in tensors if name.endswith("_Q8"))
+    parts = {f"continue/frame_step/{matrix}/{part}": np.zeros(size) for part, size in (("a", (9, 1)), ("b", (1, 224)))}
     assert styled(read_style(adapter(tmp_path / "fits.npz")), model, "continue").keys() == {"frame_step"}
     wrong = {
         "made for the weights of": adapter(tmp_path / "w.npz", weights="0" * 64),
         "does not fit": adapter(tmp_path / "s.npz", {"continue/frame_step/model.norm.weight/add": np.zeros(3)}),
-        "frame_step, val_52": adapter(
-            tmp_path / "m.npz",
-            {f"continue/frame_step/val_52/{part}": np.zeros(shape) for part, shape in (("a", (9, 1)), ("b", (1, 224)))},
-        ),
+        f"frame_step, {matrix}": adapter(tmp_path / "m.npz", parts),
         "nowhere": adapter(tmp_path / "g.npz", {"continue/nowhere/x/add": np.zeros(3)}),
         "not a style adapter": adapter(tmp_path / "n.npz", {"continue/frame_step/x/add": np.full(3, np.nan)}),
     }
@@ -172,7 +172,7 @@ def test_weights_made_wide_are_the_same_when_narrow_again() -> None:
     path = find_model(None, "continue").path / "note_step.onnx"
     stored = stored_tensors(path)
     names = [name.removesuffix("_Q8") for name in stored if name.endswith("_Q8")]
-    assert len(names) > 20
+    assert len(names) > 10
     for name in names:
         narrow, scales = stored[f"{name}_Q8"].read(), stored[f"{name}_scales"].read()
         inputs = narrow.shape[1] * narrow.shape[2]

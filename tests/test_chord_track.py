@@ -16,7 +16,7 @@ from m4mcli.generation.consensus import by_consensus, closes_on
 from m4mcli.generation.draw import AT_ONCE, within
 from m4mcli.generation.request import Sample
 from m4mcli.generation.sampling import Sampling
-from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Past, Shape
 from m4mcli.score.score import Score, TimeSignature, Track, notes_array
 from m4mcli.tasks.chord_track import ChordSpan, Melody, merged, write_chord_parts
 from m4mcli.tasks.layout import LONG_REST, lay_out
@@ -34,17 +34,20 @@ class Guess:
         raise AssertionError("this form has no encoder")
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
         batch, frames = inputs.kind.shape
-        present = tuple(np.zeros((batch, 2, p.shape[2] + frames, 4), np.float32) for p in past)
-        return np.zeros((batch, frames, 8), np.float32), np.zeros((batch, frames, 12, 2), np.float32), present
+        return np.zeros((batch, frames, 8), np.float32), np.zeros((batch, frames, 12, 2), np.float32), past
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        first, tone, octave, duration = (np.zeros((len(hidden), size), np.float32) for size in SIZES)
-        return first, tone, octave, duration
+    ) -> tuple[Floats, Floats, Floats]:
+        first, tone = (np.zeros((len(hidden), size), np.float32) for size in SIZES[:2])
+        return first, tone, hidden
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        octave, duration = (np.zeros((len(state), size), np.float32) for size in SIZES[2:])
+        return octave, duration
 
 
 def line(pitches: Sequence[int], step: int = 4) -> NDArray[np.void]:

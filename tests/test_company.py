@@ -43,6 +43,9 @@ class Counted:
     def note_step(self, *arrays: Any) -> Any:
         return self.network.note_step(*arrays)
 
+    def note_rest(self, *arrays: Any) -> Any:
+        return self.network.note_rest(*arrays)
+
 
 def request(bars: int, bar: int) -> Request:
     """A scale to write chords to, on beats."""

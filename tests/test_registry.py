@@ -14,7 +14,7 @@ from m4mcli.models.registry import HASHES, available, file_hash, find_model, rea
 from m4mcli.models.session import OnnxNetwork, open_network, open_session, read_adapter
 
 NETWORK = {"width": 8, "layers": 1, "heads": 2, "circle": 4, "alignment": "none"}
-GRAPHS = ("frame_step.onnx", "note_step.onnx", "weights.data")
+GRAPHS = ("frame_step.onnx", "note_step.onnx", "note_rest.onnx", "weights.data")
 
 
 def model_folder(path: Path, task: str = "harmonize", **facts: Any) -> Path:

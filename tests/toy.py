@@ -9,7 +9,7 @@ from m4mcli.dataset.pack import PACK_BAR, PACK_NOTE, PackedPiece, PackedTrack, w
 from m4mcli.frames.fields import SIZES
 from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order
 from m4mcli.generation.request import Request
-from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Past, Shape
 from m4mcli.networks.config import FoundationConfig
 from m4mcli.training.batches import Example
 from m4mcli.training.recipe import Recipe, find_recipe, read_recipe
@@ -146,22 +146,32 @@ class FakeNetwork:
         return (np.sin(notes.sum(axis=2) @ self.notes + metre @ self.metre).astype(np.float32),)
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
         used = inputs.notes[..., :1] >= 0
         x = np.sin((inputs.notes * used).sum(axis=2) @ self.notes + inputs.metre @ self.metre + inputs.kind[..., None])
         x = x + inputs.harmony.reshape(*inputs.kind.shape, -1) @ self.harmony + inputs.reference
-        cache = np.concatenate((past[0], x[:, None].astype(np.float32)), axis=2)
-        self.widest = max(self.widest, cache.shape[2])
-        count = np.arange(1, cache.shape[2] + 1)[:, None]
-        mean = (np.cumsum(cache[:, 0], axis=1) / count)[:, past[0].shape[2] :]
+        values = x[:, None].astype(np.float32)
+        now = past.followed((values.swapaxes(2, 3), values))
+        self.widest = max(self.widest, now.length)
+        count = np.arange(1, now.length + 1)[:, None]
+        mean = (np.cumsum(now.arrays[1][:, 0, : now.length], axis=1) / count)[:, past.length :]
         circles = np.zeros((*inputs.kind.shape, 12, 4), np.float32)
-        return (x + mean).astype(np.float32), circles, (cache, past[1])
+        return (x + mean).astype(np.float32), circles, now
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        told = np.concatenate((notes.sum(axis=1), chosen, classes.reshape(len(classes), -1)), axis=1)
-        logits = (2 * np.sin(hidden + told @ self.written) @ self.decide).astype(np.float32)
-        first, tone, octave, duration = np.split(logits, np.cumsum(SIZES)[:-1], axis=1)
-        return first, tone, octave, duration
+    ) -> tuple[Floats, Floats, Floats]:
+        told = np.concatenate((notes.sum(axis=1), np.zeros((len(notes), 3)), classes.reshape(len(classes), -1)), axis=1)
+        state = (hidden + told @ self.written).astype(np.float32)
+        first, *_ = self._logits(state)
+        _, tone, *_ = self._logits(state + chosen[:, None] * self.written[4])
+        return first, tone, state
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        _, _, octave, duration = self._logits(state + chosen @ self.written[4:7])
+        return octave, duration
+
+    def _logits(self, state: Floats) -> list[Floats]:
+        logits = (2 * np.sin(state) @ self.decide).astype(np.float32)
+        return np.split(logits, np.cumsum(SIZES)[:-1], axis=1)

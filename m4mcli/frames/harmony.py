@@ -22,14 +22,19 @@ PAST = 64
 def chroma(notes: NDArray[np.void], length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sounding pitch classes and the lowest of them: two (length, 12) arrays of 0 and 1."""
     classes, lowest = np.zeros((length, 12), np.float32), np.zeros((length, 12), np.float32)
-    if not (notes["instrument"] != DRUMS).any():
-        return classes, lowest
-    roll = sounding(notes, length)
-    octaves = np.zeros((length, 132), bool)
-    octaves[:, :128] = roll
-    classes[np.nonzero(octaves.reshape(length, 11, 12).any(axis=1))] = 1
-    some = roll.any(axis=1)
-    lowest[np.flatnonzero(some), roll[some].argmax(axis=1) % 12] = 1
+    pitched = notes[notes["instrument"] != DRUMS]
+    start = np.clip(pitched["frame"], 0, length)
+    span = np.maximum(np.clip(pitched["frame"] + pitched["duration"], 0, length) - start, 0)
+    if span.sum() > 128 * length:
+        frame, pitch = np.nonzero(sounding(notes, length))
+    else:
+        pitch = np.repeat(pitched["pitch"], span)
+        frame = np.arange(len(pitch)) + np.repeat(start - np.cumsum(span) + span, span)
+    classes[frame, pitch % 12] = 1
+    low = np.full(length, 128)
+    np.minimum.at(low, frame, pitch)
+    some = np.flatnonzero(low < 128)
+    lowest[some, low[some] % 12] = 1
     return classes, lowest
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.frames.fields import END, field_notes
+from m4mcli.frames.fields import END, SIZES, field_notes
 from m4mcli.frames.frames import DRUMS, FRAME_NOTE, in_order
 from m4mcli.generation.guidance import Guided, GuidedWindow
 from m4mcli.generation.request import Piece, Progress, Request, Sample, Written
@@ -69,6 +69,42 @@ def _padded(notes: list[list[Note]]) -> Integers:
     return out
 
 
+class Told:
+    """What the network says of the next note of some samples, asked as late as may be, and of each sample once.
+
+    Where only one instrument may play, the tone is asked for it together with the instrument.
+    """
+
+    def __init__(self, network: Network, hidden: Floats, circles: Floats, notes: Integers, classes: Floats) -> None:
+        self.network, self.notes, self.given = network, notes, (hidden, circles, notes, classes)
+        self.state: Floats | None = None
+        self.tone = np.zeros((len(notes), SIZES[1]), np.float32)
+        self.tone_of = np.full(len(notes), -1, np.int64)
+
+    def field(self, index: int, at: NDArray[np.int64], chosen: Integers, may: Mask) -> Floats:
+        """Logits (rows, values) of a field of the samples `at`, after the fields `chosen` (n, 4) before it.
+
+        `may` (rows, values) is what the field may be.
+        """
+        if index == 0:
+            playing = may[:, :END]
+            return self._ask(at, np.where(playing.sum(axis=1) == 1, playing.argmax(axis=1), -1))
+        missing = at[self.tone_of[at] != chosen[at, 0]]
+        if len(missing):
+            self._ask(missing, chosen[missing, 0])
+        if index == 1 or self.state is None:
+            return self.tone[at]
+        return self.network.note_rest(self.state[at], self.notes[at], chosen[at, :3])[index - 2]
+
+    def _ask(self, at: NDArray[np.int64], instruments: Integers) -> Floats:
+        hidden, circles, notes, classes = (x[at] for x in self.given)
+        first, self.tone[at], state = self.network.note_step(hidden, circles, notes, instruments, classes)
+        if self.state is None:
+            self.state = np.zeros((len(self.notes), state.shape[1]), np.float32)
+        self.state[at], self.tone_of[at] = state, instruments
+        return first
+
+
 class FrameWriter:
     """Writes one frame of every sample, one note of each at a time; a sample that has chosen END is left out.
 
@@ -105,7 +141,7 @@ class FrameWriter:
         """One more note (rows, 4) of each active sample; where the instrument is END the rest is -1."""
         so_far = [self.written[b] for b in active]
         lasts = [_last(written) for written in so_far]
-        notes, classes = _padded(so_far), _classes(so_far)
+        told = Told(self.network, self.hidden[active], self.circles[active], _padded(so_far), _classes(so_far))
         chosen = np.full((len(active), 4), -1, np.int64)
         for index in range(4):
             rows = np.flatnonzero(chosen[:, 0] != END)
@@ -117,10 +153,8 @@ class FrameWriter:
             chosen[rows[~is_open], index] = allowed[~is_open].argmax(axis=1)
             open_rows = np.flatnonzero(is_open)
             if len(open_rows):
-                at = rows[open_rows]
-                state = self.hidden[active[at]], self.circles[active[at]]
-                logits = self.network.note_step(*state, notes[at], chosen[at, :3], classes[at])[index]
-                chosen[at, index] = self._choose(logits, allowed[open_rows], active[at])
+                at, may = rows[open_rows], allowed[open_rows]
+                chosen[at, index] = self._choose(told.field(index, at, chosen, may), may, active[at])
         return chosen
 
     def _mask(self, index: int, piece: int, last: Last, chosen: list[int]) -> Mask:

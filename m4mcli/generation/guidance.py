@@ -12,7 +12,7 @@ import numpy as np
 from m4mcli.frames.frames import FRAME_NOTE
 from m4mcli.generation.request import Piece, Request
 from m4mcli.generation.window import Window
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past, Shape
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,33 @@ class Guided:
         return self.network.encode(notes, metre, position)
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
         """As the other network."""
         return self.network.frame_step(inputs, past, memory)
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values), from hidden (B, 2 width), both halves."""
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the state (B, 2 n), from hidden (B, 2 width), both halves."""
         hidden, circles = (np.concatenate(np.split(x, 2, axis=-1)) for x in (hidden, circles))
         notes, chosen = (np.concatenate((x, x)) for x in (notes, chosen))
         twice = np.concatenate((classes, classes))
-        logits = [np.split(x, 2) for x in self.network.note_step(hidden, circles, notes, chosen, twice)]
-        first, tone, octave, duration = (free + self.strictness * (bound - free) for bound, free in logits)
-        return first, tone, octave, duration
+        *logits, state = self.network.note_step(hidden, circles, notes, chosen, twice)
+        first, tone = map(self._guided, logits)
+        return first, tone, np.concatenate(np.split(state, 2), axis=-1)
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """Logits of octave and duration, each (B, values)."""
+        states = np.concatenate(np.split(state, 2, axis=-1))
+        notes, chosen = (np.concatenate((x, x)) for x in (notes, chosen))
+        octave, duration = map(self._guided, self.network.note_rest(states, notes, chosen))
+        return octave, duration
+
+    def _guided(self, logits: Floats) -> Floats:
+        bound, free = np.split(logits, 2)
+        guided: Floats = free + self.strictness * (bound - free)
+        return guided
 
 
 class GuidedWindow:

@@ -53,7 +53,8 @@ def teacher_forced(network: Network, request: Request, notes: NDArray[np.void]) 
         slots[has, k] = fields[first[has] + k]
     chosen = np.where((fields[:, 0] == END)[:, None], -1, fields[:, :3])
     chosen[:, 0] = np.where(fields[:, 0] == END, -1, fields[:, 0])
-    logits = network.note_step(hidden[0, frame], circles[0, frame], slots, chosen, classes)
+    first_two = network.note_step(hidden[0, frame], circles[0, frame], slots, chosen[:, 0], classes)
+    logits = *first_two[:2], *network.note_rest(first_two[2], slots, chosen)
     note, pitched = fields[:, 0] != END, fields[:, 0] < DRUMS
     rows = (np.ones(len(frame), bool), note, pitched, note)
     return Decisions(

@@ -64,8 +64,8 @@ def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def kept(log_p: NDArray[np.float64], sampling: Sampling) -> NDArray[np.bool_]:
     """Which values (rows, values) may be chosen under top-k, top-p and min-p; the likeliest always may."""
-    order = np.argsort(-log_p, axis=-1, kind="stable")
-    p = np.exp(np.take_along_axis(log_p, order, axis=-1))
+    order, rows = np.argsort(-log_p, axis=-1, kind="stable"), np.arange(len(log_p))[:, None]
+    p = np.exp(log_p[rows, order])
     keep = np.ones_like(p, bool)
     if sampling.top_k:
         keep[:, sampling.top_k :] = False
@@ -75,7 +75,7 @@ def kept(log_p: NDArray[np.float64], sampling: Sampling) -> NDArray[np.bool_]:
         keep &= p >= sampling.min_p * p[:, :1]
     keep[:, 0] = True
     out = np.zeros_like(keep)
-    np.put_along_axis(out, order, keep, axis=-1)
+    out[rows, order] = keep
     return out
 
 

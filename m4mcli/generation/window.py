@@ -17,7 +17,7 @@ from m4mcli.frames.harmony import (
     reference_features,
 )
 from m4mcli.generation.request import Piece, Request
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past
 
 FRAME, START = 0, 1
 TARGET, REFERENCE = 0, 1
@@ -64,7 +64,7 @@ class Given:
     """
 
     vectors: Floats
-    past: tuple[Floats, ...]
+    past: Past
     memory: tuple[Floats, ...] = ()
 
 
@@ -91,8 +91,8 @@ def read_given(network: Network, notes: NDArray[np.void] | None, metre: Integers
         position=position,
         reference=nothing.vectors[None],
     )
-    _, _, present = network.frame_step(inputs, shape.empty_past(1))
-    return Given(nothing.vectors, tuple(np.repeat(p, batch, axis=0) for p in present))
+    _, _, past = network.frame_step(inputs, shape.empty_past(1))
+    return Given(nothing.vectors, past.repeated(batch))
 
 
 class Window:

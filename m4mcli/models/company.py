@@ -8,12 +8,12 @@ other, so each piece of work comes to what it would alone.
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past, Shape
 
 ROWS = 64
 """Samples in a batch on a GPU, which makes a step of one and of all in the same time."""
@@ -173,28 +173,36 @@ class InCompany:
         return answer
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Any, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Any, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values: see Network."""
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
+        """Hidden states (B, F, width), circles (B, F, 12, circle), and the past with these frames: see Network."""
         member, (rows, frames) = _member.get(), inputs.kind.shape
         if member is None or frames > FRAMES:
-            return self.network.frame_step(inputs, tuple(map(_alone, past)), memory)
-        kind = 1, id(self), "frames", frames, _length(past[0]), len(memory)
-        answer: tuple[Floats, Floats, tuple[Any, ...]] = member.answer(
+            return self.network.frame_step(inputs, replace(past, arrays=tuple(map(_alone, past.arrays))), memory)
+        kind = 1, id(self), "frames", frames, past.length, len(memory)
+        answer: tuple[Floats, Floats, Past] = member.answer(
             _Step(kind, _frame_step, self.network, (inputs, past, memory), rows)
         )
         return answer
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values)."""
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the note's state: see Network."""
         member, arguments = _member.get(), (hidden, circles, notes, chosen, classes)
         if member is None or len(hidden) > ROWS:
             return self.network.note_step(*arguments)
-        answer: tuple[Floats, Floats, Floats, Floats] = member.answer(
-            _Step((0, id(self), "notes"), _note_step, self.network, arguments, len(hidden))
-        )
+        step = _Step((0, id(self), "notes"), _note_step, self.network, arguments, len(hidden))
+        answer: tuple[Floats, Floats, Floats] = member.answer(step)
+        return answer
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """Logits of octave and duration, each (B, values)."""
+        member, arguments = _member.get(), (state, notes, chosen)
+        if member is None or len(state) > ROWS:
+            return self.network.note_rest(*arguments)
+        step = _Step((0, id(self), "rest"), _note_rest, self.network, arguments, len(state))
+        answer: tuple[Floats, Floats] = member.answer(step)
         return answer
 
 
@@ -208,18 +216,25 @@ def _frame_step(steps: Sequence[_Step]) -> list[Any]:
     inputs, pasts, memories = zip(*(step.arguments for step in steps), strict=True)
     names = [name for name in vars(inputs[0]) if name != "notes"]
     told = {name: np.concatenate([getattr(one, name) for one in inputs]) for name in names}
-    past = tuple(map(_joined, zip(*pasts, strict=True)))
+    arrays = tuple(map(_joined, zip(*(past.arrays for past in pasts), strict=True)))
     memory = tuple(map(_joined, zip(*memories, strict=True)))
     made = FrameInputs(notes=_slots([one.notes for one in inputs]), **told)
-    hidden, circles, present = steps[0].network.frame_step(made, past, memory)
-    kept = [tuple(Rows(whole, *span) for whole in present) for span in _spans(steps)]
-    return [(*states, rows) for states, rows in zip(_shared_out((hidden, circles), steps), kept, strict=True)]
+    hidden, circles, past = steps[0].network.frame_step(made, replace(pasts[0], arrays=arrays), memory)
+    kept = [tuple(Rows(whole, *span) for whole in past.arrays) for span in _spans(steps)]
+    states = _shared_out((hidden, circles), steps)
+    return [(*state, replace(past, arrays=rows)) for state, rows in zip(states, kept, strict=True)]
 
 
 def _note_step(steps: Sequence[_Step]) -> list[Any]:
     hidden, circles, notes, chosen, classes = zip(*(step.arguments for step in steps), strict=True)
     hiddens, circle, choices, kinds = (np.concatenate(x) for x in (hidden, circles, chosen, classes))
     return _shared_out(steps[0].network.note_step(hiddens, circle, _slots(notes), choices, kinds), steps)
+
+
+def _note_rest(steps: Sequence[_Step]) -> list[Any]:
+    state, notes, chosen = zip(*(step.arguments for step in steps), strict=True)
+    told = np.concatenate(state), _slots(notes), np.concatenate(chosen)
+    return _shared_out(steps[0].network.note_rest(*told), steps)
 
 
 def _spans(steps: Sequence[_Step]) -> list[tuple[int, int]]:
@@ -254,11 +269,6 @@ def _alone(part: Any) -> Any:
     if not isinstance(part, Rows):
         return part
     return part.whole if (part.first, part.stop) == (0, _sizes(part.whole)[0]) else np.asarray(part)
-
-
-def _length(past: Any) -> int:
-    """Frames of keys or values."""
-    return int(_sizes(past.whole if isinstance(past, Rows) else past)[2])
 
 
 def _sizes(array: Any) -> Sequence[int]:

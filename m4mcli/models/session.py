@@ -6,6 +6,8 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from m4mcli.errors import M4mError
 from m4mcli.models.company import InCompany
-from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Past, Shape
 from m4mcli.models.registry import ModelFolder, verify
 from m4mcli.models.style import read_style, styled
 
@@ -136,8 +138,10 @@ class OnnxNetwork:
             raise M4mError(f"{model.path}: no adapter for {adapter}", f"it has: {', '.join(known) or 'none'}")
         form = told.get("alignment", n["alignment"])
         self._shape = Shape(n["width"], n["layers"], n["heads"], n["circle"], form, model.facts["window"])
-        names = [*(["encoder"] if form in ENCODED else []), "frame_step", "note_step"]
+        names = [*(["encoder"] if form in ENCODED else []), "frame_step", "note_step", "note_rest"]
         changed = weights or {}
+        if not (model.path / "note_rest.onnx").is_file():
+            raise M4mError(f"{model.path}: exported by an earlier m4m", "export it again, or install the model again")
         self._sessions = {
             name: open_session(model.path / f"{name}.onnx", device, threads, changed.get(name)) for name in names
         }
@@ -153,6 +157,8 @@ class OnnxNetwork:
             path = model.path / told["file"] if isinstance(adapter, str) else adapter
             self._adapter = read_adapter(path, wanted)
         self._keeps_on = "cuda" if self.provider == "CUDAExecutionProvider" else ""
+        self._open = partial(open_session, device=device, threads=threads)
+        self._path = model.path
 
     @property
     def shape(self) -> Shape:
@@ -171,25 +177,34 @@ class OnnxNetwork:
         return tuple(self._sessions["encoder"].run(None, feeds | adapter))
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values.
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
+        """Hidden states (B, F, width), circles (B, F, 12, circle), and the past with these frames.
 
-        On a GPU these stay there: OrtValues, which are given back as they are.
+        On a GPU that stays there: OrtValues, which are given back as they are.
         """
-        feeds = dict(vars(inputs)) | {f"past_{i}": p for i, p in enumerate(past)} | self._adapter
+        frames = inputs.kind.shape[1]
+        known = {f"past_{i}": p for i, p in enumerate(past.arrays)}
+        feeds = vars(inputs) | known | self._adapter | {"penalty": past.penalty(frames)}
         if self._memory and not memory:
             memory = tuple(self._nothing(sizes, len(inputs.kind)) for sizes in self._memory.values())
         feeds |= {f"memory_{i}": m for i, m in enumerate(memory)}
         session = self._sessions["frame_step"]
-        if self._keeps_on:
-            from m4mcli.models.binding import run_bound
+        if not self._keeps_on:
+            hidden, circles, *own = session.run(None, feeds)
+            return hidden, circles, past.followed(own)
+        from m4mcli.models.binding import run_bound
 
-            names = tuple(f"present_{i}" for i in range(len(past)))
-            (hidden, circles), kept_there = run_bound(session, feeds, ("hidden", "circles"), names, self._keeps_on)
-            return hidden, circles, tuple(kept_there)
-        hidden, circles, *present = session.run(None, feeds)
-        return hidden, circles, tuple(present)
+        names = [f"own_{i}" for i in range(len(known))]
+        (hidden, circles), added = run_bound(session, feeds, ("hidden", "circles"), names, self._keeps_on)
+        told = known | dict(zip(names, added, strict=True)) | {"length": np.array([past.length], np.int64)}
+        _, arrays = run_bound(self._append, told, (), [f"present_{i}" for i in range(len(known))], self._keeps_on)
+        return hidden, circles, replace(past, arrays=tuple(arrays), length=past.length + frames)
+
+    @cached_property
+    def _append(self) -> Any:
+        """The graph that puts keys and values behind others on a GPU, where nothing can be written in place."""
+        return self._open(self._path / "append.onnx")
 
     @staticmethod
     def _nothing(sizes: tuple[int | str, ...], batch: int) -> Floats:
@@ -199,17 +214,17 @@ class OnnxNetwork:
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values)."""
-        inputs = {
-            "hidden": hidden[:, None],
-            "circles": circles,
-            "notes": notes,
-            "chosen": chosen,
-            "classes": classes,
-        }
-        first, tone, octave, duration = self._sessions["note_step"].run(None, inputs)
-        return first, tone, octave, duration
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the note's state: see Network."""
+        told = {"hidden": hidden[:, None], "circles": circles, "notes": notes, "classes": classes}
+        told["chosen"] = chosen[:, None]
+        first, tone, state = self._sessions["note_step"].run(None, told)
+        return first[:, 0], tone[:, 0], state[:, 0]
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """Logits of octave and duration, each (B, values)."""
+        octave, duration = self._sessions["note_rest"].run(None, {"state": state[:, None], "chosen": chosen})
+        return octave[:, 0], duration[:, 0]
 
 
 _kept: ContextVar[dict[Any, InCompany] | None] = ContextVar("kept", default=None)

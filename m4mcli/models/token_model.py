@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4mcli.models.network import Floats, Integers
-
-ROOM = 64
-"""Rows for which a cache has room at first, and for which it gets room whenever it is full: it is read whole."""
+from m4mcli.models.room import ROOM, put
 
 
 @dataclass
@@ -56,26 +54,14 @@ class TokenModel(ABC):
         """
         grows = any(0 in sizes for sizes in self.state)
         for part in [rows] if grows else np.split(rows, rows.shape[1], axis=1):
-            self._make_room(memory, part.shape[1])
             given = np.array([memory.length], np.int64)
             found = self.run(np.ascontiguousarray(part), given, memory.arrays)
             told, new = found[: -len(self.state)], found[-len(self.state) :]
             for i, (sizes, array) in enumerate(zip(self.state, new, strict=True)):
-                if 0 in sizes:
-                    place = [slice(None)] * array.ndim
-                    place[sizes.index(0) + 1] = slice(memory.length, memory.length + part.shape[1])
-                    memory.arrays[i][tuple(place)] = array
-                else:
-                    memory.arrays[i] = array
+                axis = sizes.index(0) + 1 if 0 in sizes else 0
+                memory.arrays[i] = put(memory.arrays[i], array, axis, memory.length) if axis else array
             memory.length += part.shape[1]
         return Ahead(self, told)
-
-    def _make_room(self, memory: Memory, rows: int) -> None:
-        for i, (sizes, array) in enumerate(zip(self.state, memory.arrays, strict=True)):
-            axis = sizes.index(0) + 1 if 0 in sizes else 0
-            if axis and memory.length + rows > array.shape[axis]:
-                wider = -(-(memory.length + rows) // ROOM) * ROOM - array.shape[axis]
-                memory.arrays[i] = np.pad(array, [(0, wider if a == axis else 0) for a in range(array.ndim)])
 
 
 @dataclass(frozen=True)

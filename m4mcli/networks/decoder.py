@@ -7,11 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from m4mcli.networks.config import DecoderConfig
-from m4mcli.networks.layers import initialise, rotary
+from m4mcli.networks.layers import NEVER, behind, initialise, rotary
 from m4mcli.networks.token_network import Embedding, Heads, TokenNetwork
-
-NEVER = -1e9
-"""A score that no attention is left of."""
 
 BLOCK = 128
 """Queries at a time, where attention is computed in blocks."""
@@ -34,7 +31,6 @@ class CachedAttention(nn.Module):
         c, (b, t, _) = self.config, x.shape
         parts = self.qkv(x).view(b, t, 3, c.heads, c.size)
         if scale != 1.0:
-            # Here and not at the product, into which ONNX Runtime would draw it: its kernel for one row has no scale.
             parts = parts * torch.tensor([scale, 1.0, 1.0])[:, None, None]
         q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
         if c.positions == "rotary":
@@ -82,18 +78,15 @@ class CachedAttention(nn.Module):
     def step(self, x: Tensor, length: Tensor, past: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Rows x (batch, rows, width) behind the first `length` of the cached keys and values; and their own.
 
-        The cache is longer than what it holds, so that it need not be copied to grow; keys (batch, heads, size, room)
-        and values (batch, heads, room, size) lie as the products want them.
+        The cache is longer than what it holds: see `behind`.
         """
         now = length + torch.arange(x.shape[1], device=x.device)
         then = torch.arange(past[1].shape[2], device=x.device)
-        q, k, v = self._split(x, now[None], self.config.size**-0.5)
-        before = q @ past[0] + self._penalty(now, then, (then < length)[None].expand(now.shape[0], -1))
+        q, k, v = self._split(x, now[None])
         k = k.transpose(2, 3)
-        here = q @ k + self._penalty(now, now, now[:, None] >= now[None])
-        p = torch.softmax(torch.cat((before, here), dim=-1), dim=-1)
-        seen = past[1].shape[2]
-        return self._joined(p[..., :seen] @ past[1] + p[..., seen:] @ v), k, v
+        known = (then < length)[None].expand(now.shape[0], -1)
+        allowed = torch.cat((known, now[:, None] >= now[None]), dim=1)
+        return self._joined(behind(q, (k, v), past, self._penalty(now, torch.cat((then, now)), allowed))), k, v
 
 
 class DecoderBlock(nn.Module):

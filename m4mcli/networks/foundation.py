@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from m4mcli.frames.fields import SIZES, UNKNOWN_METRE
 from m4mcli.frames.harmony import FEATURES
 from m4mcli.networks.config import FoundationConfig
-from m4mcli.networks.layers import Adapter, Block, CircleLinear, Residual, initialise
+from m4mcli.networks.layers import Adapter, Block, CircleLinear, Residual, initialise, summed
 
 TARGET, REFERENCE = 0, 1
 """Streams: what is written, and what is given."""
@@ -34,8 +34,7 @@ class NoteEmbedding(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """rows (..., fields) of values >= 0 -> (..., width)."""
-        x = torch.stack([table(rows[..., i]) for i, table in enumerate(self.fields)]).sum(0)
-        y: Tensor = self.narrow(F.gelu(self.norm(x)))
+        y: Tensor = self.narrow(F.gelu(self.norm(summed(self.fields, rows))))
         return y
 
 
@@ -65,7 +64,7 @@ class Foundation(nn.Module):
 
     def metre_vectors(self, metre: Tensor) -> Tensor:
         """metre (batch, length, 3) -> (batch, length, width)."""
-        return torch.stack([table(metre[..., i]) for i, table in enumerate(self.metre)]).sum(0)
+        return summed(self.metre, metre)
 
     def circles(self, harmony: Tensor) -> Tensor:
         """harmony (batch, length, 12, FEATURES) -> (batch, length, 12, circle), turning with the music."""
@@ -100,7 +99,10 @@ class Foundation(nn.Module):
         memory_mask: Tensor | None = None,
         causal: bool = False,
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]], list[Tensor]]:
-        """The global decoder: hidden states, present keys and values, and each layer's input."""
+        """The global decoder: hidden states, keys and values of x, and each layer's input.
+
+        With a `past` the mask is what m4mcli.networks.layers.behind adds to the scores.
+        """
         x = self.dropout(x)
         present, inputs = [], []
         for i, block in enumerate(self.blocks):
@@ -151,6 +153,14 @@ class NoteDecoder(nn.Module):
         """Logits of one field from the state with the fields chosen before it added."""
         y: Tensor = self.heads[index](self.norms[index](self.hidden[index](state)))
         return y
+
+    def picked(self, values: Tensor) -> Tensor:
+        """Vectors (rows, n, note_width) of the first n fields of a note, values (rows, n); zeros for -1."""
+        tables = [table.weight for table in self.chosen[: values.shape[1]] if isinstance(table, nn.Embedding)]
+        nothing = torch.zeros_like(tables[0][:1])
+        starts = [1 + sum(len(t) + 1 for t in tables[:i]) for i in range(len(tables))]
+        rows = values + torch.tensor(starts, device=values.device)
+        return F.embedding(rows, torch.cat([part for table in tables for part in (nothing, table)]))
 
     def tone_circle(self, state: Tensor, circles: Tensor, classes: Tensor) -> Tensor:
         """Equivariant logits (rows, 12) of the pitch class.

@@ -1,6 +1,6 @@
 """Transformer layers with rotary positions, an optional cache and optional low-rank adapters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,16 @@ def rotary(x: Tensor, position: Tensor) -> Tensor:
     speed = torch.exp(torch.arange(half, device=x.device, dtype=torch.float32) * (-9.21034 / half))
     angle = position[:, None, :, None].float() * speed
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    a, b = x.chunk(2, dim=-1)
+    return x * torch.cat((cos, cos), dim=-1) + torch.cat((b, a), dim=-1) * torch.cat((-sin, sin), dim=-1)
+
+
+def summed(tables: nn.ModuleList, rows: Tensor) -> Tensor:
+    """The sum of a row's values as vectors, a table for each: rows (..., fields) of values >= 0 -> (..., width)."""
+    weights = [table.weight for table in tables if isinstance(table, nn.Embedding)]
+    firsts = [sum(len(w) for w in weights[:i]) for i in range(len(weights))]
+    # One look-up for all: each costs more to ask for than to make.
+    return F.embedding(rows + torch.tensor(firsts, device=rows.device), torch.cat(weights)).sum(-2)
 
 
 def initialise(module: nn.Module) -> None:
@@ -42,6 +50,24 @@ def initialise(module: nn.Module) -> None:
                 nn.init.zeros_(child.bias)
         elif isinstance(child, nn.Embedding):
             nn.init.normal_(child.weight, std=0.3)
+
+
+NEVER = -1e9
+"""A score that no attention is left of."""
+
+
+def behind(q: Tensor, kv: tuple[Tensor, Tensor], past: Sequence[Tensor], penalty: Tensor) -> Tensor:
+    """Attention of rows to those before them in a cache, and to each other: (batch, heads, rows, size).
+
+    q (batch, heads, rows, size), and as the products want them keys (batch, heads, size, n) and values (batch, heads,
+    n, size), of the rows themselves and of the cache's room. Neither is copied. What is added to the scores closes what
+    a row may not see; it is (rows, room + rows), or has an axis of heads before these.
+    """
+    room = past[1].shape[2]
+    # Scaled here and not at a product, into which ONNX Runtime would draw it: its kernel for one row has no scale.
+    scores = torch.cat((q @ past[0], q @ kv[0]), dim=-1) * q.shape[-1] ** -0.5
+    p = torch.softmax(scores + penalty, dim=-1)
+    return p[..., :room] @ past[1] + p[..., room:] @ kv[1]
 
 
 class Attention(nn.Module):
@@ -62,16 +88,21 @@ class Attention(nn.Module):
         adapter: Adapter | None = None,
         causal: bool = False,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x (batch, length, width); mask True where attention is allowed; past and present are keys and values."""
+        """x (batch, length, width); the keys and values of x are given back, as `behind` takes them.
+
+        `mask` is True where attention is allowed; with a `past`, the mask is what `behind` adds.
+        """
         b, t, width = x.shape
-        qkv = adapted(x, self.qkv, "qkv", adapter).view(b, t, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        q, k = rotary(q, position), rotary(k, position)
-        if past is not None:
-            k, v = torch.cat((past[0], k), dim=2), torch.cat((past[1], v), dim=2)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        qkv = adapted(x, self.qkv, "qkv", adapter).view(b, t, 3 * self.heads, width // self.heads).transpose(1, 2)
+        qk, v = qkv.split([2 * self.heads, self.heads], dim=1)
+        q, k = rotary(qk, position).chunk(2, dim=1)
+        kv = k.transpose(2, 3), v
+        if past is None or mask is None:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        else:
+            y = behind(q, kv, past, mask)
         y = y.transpose(1, 2).reshape(b, t, width)
-        return adapted(y, self.output, "output", adapter), (k, v)
+        return adapted(y, self.output, "output", adapter), kv
 
 
 class CrossAttention(nn.Module):
@@ -124,7 +155,7 @@ class Block(nn.Module):
         memory_mask: Tensor | None = None,
         causal: bool = False,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One block over x (batch, length, width); returns the new x and the present keys and values."""
+        """One block over x (batch, length, width); returns the new x, and its keys and values."""
         y, present = self.attention(self.norm_attention(x), position, mask, past, adapter, causal)
         if self.cross is not None and memory is not None:
             y = y + self.cross(self.norm_attention(x), position, memory, memory_mask)

@@ -2,12 +2,13 @@
 
     encoder     reference frames of a window           -> what the reference adds to each frame (aligned form),
                                                           or keys and values for each layer (cross form)
-    frame_step  frames, past keys and values           -> hidden states, circles, present keys and values
-    note_step   hidden state, circle, what is written  -> logits of the four fields of the next note
+    frame_step  frames, keys and values before them    -> hidden states, circles, the frames' keys and values
+    note_step   hidden state, circle, what is written  -> logits of the next note's instrument and tone, its state
+    note_rest   that state, what is chosen             -> logits of its octave and duration
 
 In the self form frame_step reads the reference first, as frames of the stream REFERENCE, and the target behind them.
 
-Inputs are padded where training is packed; both give the same numbers. B pieces, F frames, S note slots, T past frames.
+Inputs are padded where training is packed; both give the same numbers. B pieces, F frames, S note slots.
 """
 
 import torch
@@ -82,16 +83,18 @@ class FrameStep(nn.Module):
         harmony: Tensor,
         position: Tensor,
         reference: Tensor,
+        penalty: Tensor,
         past: list[Tensor],
         memory: list[Tensor],
         adapter: list[Tensor],
     ) -> tuple[Tensor, ...]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), then present keys and values of each layer.
+        """Hidden states (B, F, width), circles (B, F, 12, circle), then the frames' keys and values of each layer.
 
         notes (B, F, S, 5) of the frame *before* each position, or in the stream REFERENCE at it; kind (B, F) of FRAME,
         START, HIDDEN; stream (B, F) of TARGET, REFERENCE; metre (B, F, 3); harmony (B, F, 12, FEATURES); position
-        (B, F); reference (B, F, width) from the encoder, zeros where there is none; past: keys and values
-        (B, heads, T, size) of each layer in turn; memory: those of the reference, or nothing; adapter: as MemoryStep.
+        (B, F); reference (B, F, width) from the encoder, zeros where there is none; penalty (F, room + F) closes what
+        a frame may not see of past and new frames; past: keys (B, heads, size, room) and values (B, heads, room, size)
+        of each layer in turn; memory: those of the reference, or nothing; adapter: as MemoryStep.
         """
         m = self.model
         vectors = padded_vectors(m, notes)
@@ -100,17 +103,12 @@ class FrameStep(nn.Module):
         circles = m.circles(harmony)
         x = vectors + m.metre_vectors(metre) + m.stream(stream) + reference
         x = x + m.from_circle(circles.flatten(-2)) * (stream == TARGET)[..., None]
-        before, new = past[0].shape[2], notes.shape[1]
-        rows = torch.arange(new, device=x.device)[:, None] + before
-        mask = torch.arange(before + new, device=x.device)[None, :] <= rows
-        hidden, present, _ = m.run(
-            x, position, mask, paired(past), layered(adapter), paired(memory) if memory else None
-        )
-        return (hidden, circles, *[t for pair in present for t in pair])
+        hidden, own, _ = m.run(x, position, penalty, paired(past), layered(adapter), paired(memory) if memory else None)
+        return (hidden, circles, *[t for pair in own for t in pair])
 
 
 class NoteStep(nn.Module):
-    """Note decoder: all four fields' logits, each from the fields that are chosen already."""
+    """Note decoder: the logits of instrument and tone, and the state from which `NoteRest` goes on."""
 
     def __init__(self, model: Foundation) -> None:
         super().__init__()
@@ -118,26 +116,46 @@ class NoteStep(nn.Module):
 
     def forward(
         self, hidden: Tensor, circles: Tensor, notes: Tensor, chosen: Tensor, classes: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits of instrument (B, 130), tone (B, 140), octave (B, 11), duration (B, 16).
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of instrument (B, 1, 130) and tone (B, 1, 140), state (B, 1, note_width).
 
         hidden (B, 1, width), circles (B, 12, circle), notes (B, K, 4) written in this frame (instrument -1: empty
-        slot), chosen (B, 3) instrument, tone, octave of the note being written (-1: not yet), classes (B, 12, 3).
+        slot), chosen (B, 1) instrument for which the tone is asked (-1: none), classes (B, 12, 3).
         """
         d = self.decoder
         used = (notes[..., :1] >= 0).to(torch.float32)
-        written = (d.note(notes.clamp(min=0)) * used).sum(-2, keepdim=True)
-        state = d.state(hidden, written)
-        logits = [d.field(state, 0)]
-        for i, table in enumerate(d.chosen):
-            picked = chosen[:, i : i + 1]
-            state = state + table(picked.clamp(min=0)) * (picked >= 0).to(torch.float32)[..., None]
-            if i == 0:
-                logits.append(d.tone_logits(state, circles[:, None], classes[:, None]))
-            else:
-                logits.append(d.field(state, i + 1))
-        first, tone, octave, duration = (x.squeeze(1) for x in logits)
-        return first, tone, octave, duration
+        state = d.state(hidden, (d.note(notes.clamp(min=0)) * used).sum(-2, keepdim=True))
+        tone = d.tone_logits(state + d.picked(chosen), circles[:, None], classes[:, None])
+        return d.field(state, 0), tone, state
 
 
-__all__ = ["FRAME", "HIDDEN", "REFERENCE", "START", "TARGET", "EncoderStep", "FrameStep", "MemoryStep", "NoteStep"]
+class NoteRest(nn.Module):
+    """Note decoder: the logits of octave and duration."""
+
+    def __init__(self, model: Foundation) -> None:
+        super().__init__()
+        self.decoder = model.decoder
+
+    def forward(self, state: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of octave (B, 1, 11) and duration (B, 1, 16).
+
+        state (B, 1, note_width) of the note, chosen (B, 3) instrument, tone, octave (-1: not yet, for the octave).
+        """
+        d = self.decoder
+        instrument, tone, octave = d.picked(chosen).split(1, dim=1)
+        state = state + instrument + tone
+        return d.field(state, 2), d.field(state + octave, 3)
+
+
+__all__ = [
+    "FRAME",
+    "HIDDEN",
+    "REFERENCE",
+    "START",
+    "TARGET",
+    "EncoderStep",
+    "FrameStep",
+    "MemoryStep",
+    "NoteRest",
+    "NoteStep",
+]

@@ -16,7 +16,7 @@ from m4mcli.generation.likelihood import teacher_forced
 from m4mcli.generation.request import Request
 from m4mcli.generation.rules import Last, Part, Rules, instrument_mask
 from m4mcli.generation.window import part_of
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past, Shape
 
 FIFTH = 7
 CHORDAL = frozenset((*range(0, 32), 46, *range(48, 56), *range(88, 96), 104, 105, 106, 107))
@@ -137,24 +137,25 @@ class InManner:
         return self.network.encode(notes, metre, position)
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
         """As the other network."""
         return self.network.frame_step(inputs, past, memory)
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values)."""
-        first, tone, octave, duration = self.network.note_step(hidden, circles, notes, chosen, classes)
-        if ((chosen[:, 0] >= 0) & (chosen[:, 2] < 0)).all():
-            # The instrument is chosen, and something else is asked for.
-            return first, tone, octave, duration
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the note's state."""
+        first, tone, state = self.network.note_step(hidden, circles, notes, chosen, classes)
         first = gathered(first, self.rules.instruments) + self.lean.astype(np.float32)
         for part in self.rules.parts:
             full = (notes[..., 0] == part.instrument).sum(axis=1) >= part.at_most
             first[full, part.instrument] = -1e9
-        return first, tone, octave, duration
+        return first, tone, state
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """As the other network."""
+        return self.network.note_rest(state, notes, chosen)
 
 
 def gathered(logits: Floats, instruments: tuple[int, ...]) -> Floats:

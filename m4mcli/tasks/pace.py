@@ -9,7 +9,7 @@ from m4mcli.frames.frames import FRAMES_PER_QUARTER
 from m4mcli.generation.draw import Draw, draw_samples, within
 from m4mcli.generation.request import Progress, Request, Sample
 from m4mcli.generation.rules import Rules
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past, Shape
 from m4mcli.tasks.melody_choice import count, resting
 
 ROUNDS, PROBES, NEAR, MOST_LEAN = 5, 2, 0.15, 8.0
@@ -47,19 +47,24 @@ class Paced:
         return self.network.encode(notes, metre, position)
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
         """As the other network."""
         return self.network.frame_step(inputs, past, memory)
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values)."""
-        first, tone, octave, duration = self.network.note_step(hidden, circles, notes, chosen, classes)
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the note's state."""
+        first, tone, state = self.network.note_step(hidden, circles, notes, chosen, classes)
         first = first.copy()
         first[:, END] -= np.float32(self.lean)
-        return first, tone, octave, duration - (self.lean * np.log2(DURATIONS)).astype(np.float32)
+        return first, tone, state
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """Logits of octave and duration, each (B, values)."""
+        octave, duration = self.network.note_rest(state, notes, chosen)
+        return octave, duration - (self.lean * np.log2(DURATIONS)).astype(np.float32)
 
 
 def paced_samples(

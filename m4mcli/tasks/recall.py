@@ -15,7 +15,7 @@ from m4mcli.frames.fields import END, ONSET, SIZES, note_fields
 from m4mcli.frames.frames import DRUMS, in_order
 from m4mcli.generation.sampling import log_softmax
 from m4mcli.generation.window import REFERENCE
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past, Shape
 
 SHARE = 0.6
 """Of the choice, what falls to the cache in a piece that repeats itself note for note."""
@@ -122,20 +122,20 @@ class Recalling:
         return self.network.encode(notes, metre, position)
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width + 2 + L), circles, present keys and values with what was foretold (B, L)."""
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
+        """Hidden states (B, F, width + 2 + L), circles, and the past with what was foretold (B, L)."""
         if inputs.stream.flat[0] == REFERENCE:
             return self.network.frame_step(inputs, past, memory)
-        begun = len(past) > 2 * self.shape.layers
-        hidden, circles, present = self.network.frame_step(inputs, past[:-1] if begun else past, memory)
-        foretold = past[-1] if begun else np.zeros((len(hidden), len(self.cache.lags)), np.float32)
+        past, carried = past.taken()
+        hidden, circles, past = self.network.frame_step(inputs, past, memory)
+        foretold = np.zeros((len(hidden), len(self.cache.lags)), np.float32) if carried is None else carried
         told = []
         for place in range(hidden.shape[1]):
             frame = int(inputs.position[0, place])
             foretold = self._after(foretold, frame - 1, inputs.notes[:, place])
             told.append(self._weights(foretold, frame))
-        return np.concatenate((hidden, np.stack(told, axis=1)), axis=-1), circles, (*present, foretold)
+        return np.concatenate((hidden, np.stack(told, axis=1)), axis=-1), circles, past.carrying(foretold)
 
     def _after(self, foretold: Floats, frame: int, notes: Integers) -> Floats:
         """What was foretold (B, L) after a frame with the notes (B, S, 5): F1 from -1 to 1, older frames less."""
@@ -163,21 +163,34 @@ class Recalling:
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values); those that are chosen next are mixed."""
-        told = hidden[:, -2 - len(self.cache.lags) :]
-        state = hidden[:, : -2 - len(self.cache.lags)]
-        logits = [x.copy() for x in self.network.note_step(state, circles, notes, chosen, classes)]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, mixed, and the note's state with what was carried."""
+        hidden, told = np.split(hidden, [-2 - len(self.cache.lags)], axis=1)
+        first, tone, state = self.network.note_step(hidden, circles, notes, chosen, classes)
+        first = self._mixed(first, told, notes, chosen[:, None][:, :0])
+        # Without an instrument nothing is asked of the tone.
+        tone = self._mixed(tone, told * (chosen >= 0)[:, None], notes, chosen[:, None])
+        return first, tone, np.concatenate((state, told), axis=1)
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """Logits of octave and duration, each (B, values), of which those that are chosen next are mixed."""
+        state, told = np.split(state, [-2 - len(self.cache.lags)], axis=1)
+        octave, duration = self.network.note_rest(state, notes, chosen)
+        known = (chosen[:, 2] >= 0)[:, None]
+        return self._mixed(octave, told * ~known, notes, chosen[:, :2]), self._mixed(
+            duration, told * known, notes, chosen
+        )
+
+    def _mixed(self, logits: Floats, told: Floats, notes: Integers, chosen: Integers) -> Floats:
+        """Logits of the field behind those that are `chosen`, mixed with what the distances say, where they do."""
+        out = logits.copy()
         for row, (frame, share, *weights) in enumerate(told.tolist()):
             if share > 0:
                 so_far = [tuple(note) for note in notes[row].tolist() if note[0] >= 0]
-                picked = tuple(value for value in chosen[row].tolist() if value >= 0)
-                votes = self._votes(int(frame), weights, so_far, picked)
-                field = logits[len(picked)][row]
-                p = (1 - share * votes.sum()) * np.exp(log_softmax(field)) + share * votes
-                field[:] = np.log(np.maximum(p, 1e-12))
-        first, tone, octave, duration = logits
-        return first, tone, octave, duration
+                votes = self._votes(int(frame), weights, so_far, tuple(chosen[row].tolist()))
+                p = (1 - share * votes.sum()) * np.exp(log_softmax(logits[row])) + share * votes
+                out[row] = np.log(np.maximum(p, 1e-12))
+        return out
 
     def _votes(
         self, frame: int, weights: list[float], written: list[Any], picked: tuple[int, ...]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from m4mcli.frames.fields import END, ONSET, SIZES
 from m4mcli.generation.window import REFERENCE
-from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Network, Past, Shape
 
 MEMORY = 64
 """Frames after which what was written counts 1/e."""
@@ -43,27 +43,31 @@ class Steady:
         return self.network.encode(notes, metre, position)
 
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width + 130), circles, present keys and values with the counts (B, 131)."""
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
+        """Hidden states (B, F, width + 130), circles, and the past with the counts (B, 131)."""
         if inputs.stream.flat[0] == REFERENCE:
             return self.network.frame_step(inputs, past, memory)
-        begun = len(past) > 2 * self.shape.layers
-        hidden, circles, present = self.network.frame_step(inputs, past[:-1] if begun else past, memory)
-        count = past[-1] if begun else np.zeros((len(hidden), SIZES[0] + 1), np.float32)
+        past, carried = past.taken()
+        hidden, circles, past = self.network.frame_step(inputs, past, memory)
+        count = np.zeros((len(hidden), SIZES[0] + 1), np.float32) if carried is None else carried
         leans = []
         for frame in range(hidden.shape[1]):
             count = _one_more(count, inputs.notes[:, frame])
             leans.append(self._lean(count))
-        return np.concatenate((hidden, np.stack(leans, axis=1)), axis=-1), circles, (*present, count)
+        return np.concatenate((hidden, np.stack(leans, axis=1)), axis=-1), circles, past.carrying(count)
 
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values)."""
-        state, lean = hidden[:, : -SIZES[0]], hidden[:, -SIZES[0] :]
-        first, tone, octave, duration = self.network.note_step(state, circles, notes, chosen, classes)
-        return first + lean, tone, octave, duration
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the note's state."""
+        hidden, lean = hidden[:, : -SIZES[0]], hidden[:, -SIZES[0] :]
+        first, tone, state = self.network.note_step(hidden, circles, notes, chosen, classes)
+        return first + lean, tone, state
+
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """As the other network."""
+        return self.network.note_rest(state, notes, chosen)
 
     def _lean(self, count: Floats) -> Floats:
         """What is added to the instruments, and to END (B, 130), after a count (B, 131) of notes and frames."""

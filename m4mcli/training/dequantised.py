@@ -100,17 +100,14 @@ def matrices_of(config: FoundationConfig) -> dict[str, list[str]]:
     found = {"frame_step": ["note.narrow", *circle, *blocks("blocks", config.layers)]}
     if config.alignment == "aligned":
         found["encoder"] = ["note.narrow", *blocks("encoder", config.encoder_layers), "inject"]
-    return found | {"note_step": [f"decoder.{name}" for name in _note_matrices(config.note_layers)]}
 
-
-def _note_matrices(layers: int) -> list[str]:
     def residual(name: str) -> list[str]:
-        return [f"{name}.wide", f"{name}.narrow"]
+        return [f"decoder.{name}.wide", f"decoder.{name}.narrow"]
 
-    out = ["note.narrow", "enter"]
-    for i in range(layers):
-        out += residual(f"trunk.{i}")
-    out += [*residual("hidden.0"), "heads.0", "circle.linear", "to_circle", "tone"]
-    for i in (1, 2, 3):
-        out += [*residual(f"hidden.{i}"), f"heads.{i}"]
-    return out
+    def field(i: int) -> list[str]:
+        return [*residual(f"hidden.{i}"), f"decoder.heads.{i}"]
+
+    trunk = [name for i in range(config.note_layers) for name in residual(f"trunk.{i}")]
+    circle = ["decoder.circle.linear", "decoder.to_circle", "decoder.tone"]
+    found["note_step"] = ["decoder.note.narrow", "decoder.enter", *trunk, *field(0), *circle, *field(1)]
+    return found | {"note_rest": [*field(2), *field(3)]}

@@ -20,7 +20,18 @@ from m4mcli.training.subject import Measured, Subject
 from m4mcli.training.token_export import TokenSubject, validation_scores
 from m4mcli.training.verify import Piece, tune, validation_pieces
 
-GRAPHS = ("encoder", "frame_step", "note_step", "row_step", "column_step", "believe", "guide", "event_step")
+GRAPHS = (
+    "encoder",
+    "frame_step",
+    "note_step",
+    "note_rest",
+    "append",
+    "row_step",
+    "column_step",
+    "believe",
+    "guide",
+    "event_step",
+)
 MADE = (*(f"{name}.onnx" for name in GRAPHS), DATA, ATTRIBUTES, "model.json", "export.json", HASHES)
 MADE_MANY = ("adapter-*.npz", "weights-*.safetensors", "read_*.onnx")
 """Files of an older export, by name and by pattern, which a new one does not keep."""

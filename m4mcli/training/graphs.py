@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import TensorProto, external_data_helper, numpy_helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from torch import Tensor, nn
 
 from m4mcli.frames.harmony import FEATURES
@@ -20,7 +20,7 @@ from m4mcli.networks.adapter import Lora, tensor_names
 from m4mcli.networks.config import FoundationConfig
 from m4mcli.networks.foundation import Foundation
 from m4mcli.networks.layers import CROSS_HEADS
-from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteStep
+from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteRest, NoteStep
 
 OPSET = 23
 DATA = "weights.data"
@@ -30,6 +30,10 @@ SMALL = 1024
 
 BATCH, FRAMES, SLOTS, PAST, GIVEN, RANK = 2, 3, 4, 5, 6, 7
 """Sizes to trace with, all different."""
+
+
+AXES = {"start": 0, "axis_2": 2, "axis_3": 3}
+"""Constants of the graph that appends."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Graph:
 
 
 def _axes() -> dict[str, Any]:
-    return {name: torch.export.Dim(name) for name in ("batch", "frames", "slots", "past", "given", "rank", "written")}
+    return {name: torch.export.Dim(name) for name in ("batch", "frames", "slots", "room", "given", "rank", "written")}
 
 
 def _adapter(c: FoundationConfig, wanted: bool, rank: Any) -> tuple[list[Tensor], tuple[str, ...], list[Any]]:
@@ -57,7 +61,7 @@ def _adapter(c: FoundationConfig, wanted: bool, rank: Any) -> tuple[list[Tensor]
 
 
 def graphs(model: Foundation, *, adapter: bool = False) -> Iterator[tuple[str, Graph]]:
-    """The graphs of a network by name: encoder (where its form has one), frame_step, note_step.
+    """The graphs of a network by name: encoder (where its form has one), frame_step, note_step, note_rest.
 
     With `adapter` the tensors of a low-rank adapter of any rank are inputs.
     """
@@ -65,18 +69,19 @@ def graphs(model: Foundation, *, adapter: bool = False) -> Iterator[tuple[str, G
     if c.alignment in ("aligned", "cross"):
         yield "encoder", _encoder(model, axes, adapter)
     yield "frame_step", _frame_step(model, axes, adapter)
-    b = axes["batch"]
+    b: Any = {0: axes["batch"]}
     inputs = (
         torch.zeros(BATCH, 1, c.width),
         torch.zeros(BATCH, 12, c.circle),
         torch.zeros(BATCH, SLOTS, 4, dtype=torch.int64),
-        torch.zeros(BATCH, 3, dtype=torch.int64),
+        torch.zeros(BATCH, 1, dtype=torch.int64),
         torch.zeros(BATCH, 12, 3),
     )
     names = ("hidden", "circles", "notes", "chosen", "classes")
-    outputs = ("instrument", "tone", "octave", "duration")
-    free = ({0: b}, {0: b}, {0: b, 1: axes["written"]}, {0: b}, {0: b})
-    yield "note_step", Graph(NoteStep(model), inputs, names, outputs, free)
+    free = (b, b, b | {1: axes["written"]}, b, b)
+    yield "note_step", Graph(NoteStep(model), inputs, names, ("instrument", "tone", "state"), free)
+    inputs = (torch.zeros(BATCH, 1, c.note_width), torch.zeros(BATCH, 3, dtype=torch.int64))
+    yield "note_rest", Graph(NoteRest(model), inputs, ("state", "chosen"), ("octave", "duration"), (b, b))
 
 
 def _encoder(model: Foundation, axes: dict[str, Any], adapter: bool) -> Graph:
@@ -94,7 +99,7 @@ def _encoder(model: Foundation, axes: dict[str, Any], adapter: bool) -> Graph:
 
 
 def _frame_step(model: Foundation, axes: dict[str, Any], adapter: bool) -> Graph:
-    c, wide = model.config, (BATCH, FRAMES)
+    c, wide, size = model.config, (BATCH, FRAMES), model.config.width // model.config.heads
     # Two tensors: the tracer takes inputs that are one object for one input.
     kind, stream = (torch.zeros(wide, dtype=torch.int64) for _ in range(2))
     count = 2 * c.layers
@@ -108,21 +113,24 @@ def _frame_step(model: Foundation, axes: dict[str, Any], adapter: bool) -> Graph
         torch.zeros(*wide, 12, FEATURES),
         torch.arange(FRAMES).expand(wide).contiguous(),
         torch.zeros(*wide, c.width),
-        [torch.zeros(BATCH, c.heads, PAST, c.width // c.heads) for _ in range(count)],
+        torch.zeros(FRAMES, PAST + FRAMES),
+        [torch.zeros(BATCH, c.heads, *sizes) for sizes in ((size, PAST), (PAST, size)) * c.layers],
         [torch.zeros(BATCH, CROSS_HEADS, GIVEN, c.cross_rank // CROSS_HEADS) for _ in range(memories)],
         tensors,
     )
     b = axes["batch"]
     rows: Any = {0: b, 1: axes["frames"]}
-    past, given = {0: b, 2: axes["past"]}, {0: b, 2: axes["given"]}
-    free = ({**rows, 2: axes["slots"]}, *[rows] * 6, [past] * count, [given] * memories, adapter_free)
+    past = [{0: b, 3: axes["room"]}, {0: b, 2: axes["room"]}] * c.layers
+    given: Any = {0: b, 2: axes["given"]}
+    sight = {0: axes["frames"], 1: torch.export.Dim.AUTO}
+    free = ({**rows, 2: axes["slots"]}, *[rows] * 6, sight, past, [given] * memories, adapter_free)
     names = (
-        *("notes", "kind", "stream", "metre", "harmony", "position", "reference"),
+        *("notes", "kind", "stream", "metre", "harmony", "position", "reference", "penalty"),
         *(f"past_{i}" for i in range(count)),
         *(f"memory_{i}" for i in range(memories)),
         *adapter_names,
     )
-    outputs = ("hidden", "circles", *(f"present_{i}" for i in range(count)))
+    outputs = ("hidden", "circles", *(f"own_{i}" for i in range(count)))
     return Graph(FrameStep(model), inputs, names, outputs, free)
 
 
@@ -159,6 +167,17 @@ def traced(graph: Graph) -> onnx.ModelProto:
         raise RuntimeError("the exporter gave no program")
     model = program.model_proto
     del model.graph.value_info[:]
+    # Names of source files and functions: most of a graph's bytes, and of no use to who runs it.
+    for part in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
     return model
 
 
@@ -201,9 +220,31 @@ def trace_all(named: Iterable[tuple[str, Graph]], *, quiet: bool = True) -> dict
         return {name: traced(graph) for name, graph in named}
 
 
+def append_graph(layers: int) -> onnx.ModelProto:
+    """The graph that puts each layer's keys and values of new frames behind the first `length` of those before.
+
+    For devices, in whose memory nothing is written in place: past_i and own_i in, present_i out.
+    """
+    nodes, given, out = [], [helper.make_tensor_value_info("length", TensorProto.INT64, [1])], []
+    for i in range(2 * layers):
+        names, axis = (f"past_{i}", f"own_{i}", f"present_{i}"), 3 - i % 2
+        nodes.append(helper.make_node("Slice", [names[0], "start", "length", f"axis_{axis}"], [f"known_{i}"]))
+        nodes.append(helper.make_node("Concat", [f"known_{i}", names[1]], [names[2]], axis=axis))
+        *ins, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4) for name in names)
+        given += ins
+        out.append(made)
+    constants = [helper.make_tensor(n, TensorProto.INT64, [1], [v]) for n, v in AXES.items()]
+    return helper.make_model(
+        helper.make_graph(nodes, "append", given, out, constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=10,
+    )
+
+
 def trace(model: Foundation, *, adapter: bool = False, quiet: bool = True) -> dict[str, onnx.ModelProto]:
     """All graphs of a network in fp32, by name."""
-    return trace_all(graphs(model.eval(), adapter=adapter), quiet=quiet)
+    traced_graphs = trace_all(graphs(model.eval(), adapter=adapter), quiet=quiet)
+    return traced_graphs | {"append": append_graph(model.config.layers)}
 
 
 def write_graphs(models: dict[str, onnx.ModelProto], folder: Path, *, bits: int = 8, quiet: bool = True) -> None:

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from m4mcli.models.network import Floats, FrameInputs, Integers, Shape
+from m4mcli.models.network import Floats, FrameInputs, Integers, Past, Shape
 from m4mcli.networks.foundation import Foundation
-from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteStep
+from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteRest, NoteStep
 
 
 def _tensors(arrays: Iterable[NDArray[Any]]) -> list[Tensor]:
@@ -28,7 +28,7 @@ class TorchNetwork:
         self._shape = Shape(c.width, c.layers, c.heads, c.circle, c.alignment, window)
         self._adapter = adapter or []
         self._encoder, self._memory = EncoderStep(model), MemoryStep(model)
-        self._frame, self._note = FrameStep(model), NoteStep(model)
+        self._frame, self._note, self._rest = FrameStep(model), NoteStep(model), NoteRest(model)
 
     @property
     def shape(self) -> Shape:
@@ -45,18 +45,24 @@ class TorchNetwork:
 
     @torch.no_grad()
     def frame_step(
-        self, inputs: FrameInputs, past: tuple[Floats, ...], memory: tuple[Floats, ...] = ()
-    ) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-        """Hidden states (B, F, width), circles (B, F, 12, circle), present keys and values."""
+        self, inputs: FrameInputs, past: Past, memory: tuple[Floats, ...] = ()
+    ) -> tuple[Floats, Floats, Past]:
+        """Hidden states (B, F, width), circles (B, F, 12, circle), and the past with these frames."""
         fields = _tensors(vars(inputs).values())
-        hidden, circles, *present = self._frame(*fields, _tensors(past), _tensors(memory), self._adapter)
-        return hidden.numpy(), circles.numpy(), tuple(p.numpy() for p in present)
+        arrays = torch.from_numpy(past.penalty(inputs.kind.shape[1])), _tensors(past.arrays), _tensors(memory)
+        hidden, circles, *own = self._frame(*fields, *arrays, self._adapter)
+        return hidden.numpy(), circles.numpy(), past.followed([x.numpy() for x in own])
 
     @torch.no_grad()
     def note_step(
         self, hidden: Floats, circles: Floats, notes: Integers, chosen: Integers, classes: Floats
-    ) -> tuple[Floats, Floats, Floats, Floats]:
-        """Logits of instrument, tone, octave, duration, each (B, values)."""
-        arrays = _tensors((hidden[:, None], circles, notes, chosen, classes))
-        first, tone, octave, duration = self._note(*arrays)
-        return first.numpy(), tone.numpy(), octave.numpy(), duration.numpy()
+    ) -> tuple[Floats, Floats, Floats]:
+        """Logits of instrument and tone, and the note's state: see Network."""
+        first, tone, state = self._note(*_tensors((hidden[:, None], circles, notes, chosen[:, None], classes)))
+        return first[:, 0].numpy(), tone[:, 0].numpy(), state[:, 0].numpy()
+
+    @torch.no_grad()
+    def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+        """Logits of octave and duration, each (B, values)."""
+        octave, duration = self._rest(*_tensors((state[:, None], chosen)))
+        return octave[:, 0].numpy(), duration[:, 0].numpy()

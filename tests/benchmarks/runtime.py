@@ -6,7 +6,7 @@
 
 Chords are written under a melody once, and every call of the network on the way is kept. The calls are then made again
 by both runtimes in turn, the CPU time of each is taken (others may use the machine), and the best of the rounds counts.
-Torch keeps its past in its own tensors and gets its inputs ready made. A frame is one 16th of one sample.
+Torch reads the same past in place and gets its other inputs ready made. A frame is one 16th of one sample.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from m4mcli.models.network import FrameInputs, Network, Shape
 from m4mcli.models.registry import read_model
 from m4mcli.models.session import OnnxNetwork
 from m4mcli.networks.foundation import Foundation
-from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteStep
+from m4mcli.networks.steps import EncoderStep, FrameStep, MemoryStep, NoteRest, NoteStep
 from m4mcli.tasks.task import TASKS
 from m4mcli.training.checkpoint import load_network
 
@@ -51,13 +51,17 @@ class Recorder:
         return self.network.encode(*arrays)
 
     def frame_step(self, inputs: FrameInputs, past: Any, memory: Any = ()) -> Any:
-        first = past[0].shape[2] == 0
+        first = past.length == 0
         self.calls.append(("first frames" if first else "frames", (inputs, memory)))
         return self.network.frame_step(inputs, past, memory)
 
     def note_step(self, *arrays: Any) -> Any:
         self.calls.append(("notes", arrays))
         return self.network.note_step(*arrays)
+
+    def note_rest(self, *arrays: Any) -> Any:
+        self.calls.append(("rest", arrays))
+        return self.network.note_rest(*arrays)
 
 
 def melody() -> Request:
@@ -88,6 +92,8 @@ def in_onnx(network: OnnxNetwork, calls: list[Call]) -> Callable[[], None]:
                 network.encode(*arrays)
             elif name == "notes":
                 network.note_step(*arrays)
+            elif name == "rest":
+                network.note_rest(*arrays)
             else:
                 inputs, memory = arrays
                 if name == "first frames":
@@ -103,13 +109,15 @@ def in_torch(model: Foundation, shape: Shape, calls: list[Call]) -> Callable[[],
     def tensors(arrays: Any) -> list[torch.Tensor]:
         return [torch.as_tensor(np.array(x)) for x in arrays]
 
-    frame, note = FrameStep(model), NoteStep(model)
+    frame, note, rest = FrameStep(model), NoteStep(model), NoteRest(model)
     encoder = EncoderStep(model) if shape.alignment == "aligned" else MemoryStep(model)
     ready: list[tuple[str, list[torch.Tensor], list[torch.Tensor]]] = []
     for name, arrays in calls:
         if name == "notes":
-            hidden, *others = arrays
-            ready.append((name, tensors((hidden[:, None], *others)), []))
+            hidden, circles, notes, chosen, classes = arrays
+            ready.append((name, tensors((hidden[:, None], circles, notes, chosen[:, None], classes)), []))
+        elif name == "rest":
+            ready.append((name, tensors((arrays[0][:, None], arrays[2])), []))
         elif name == "encode":
             ready.append((name, tensors(arrays), []))
         else:
@@ -117,16 +125,21 @@ def in_torch(model: Foundation, shape: Shape, calls: list[Call]) -> Callable[[],
 
     @torch.no_grad()
     def run() -> None:
-        past: list[torch.Tensor] = []
+        past = shape.empty_past(0)
         for name, given, memory in ready:
             if name == "encode":
                 encoder(*given) if shape.alignment == "aligned" else encoder(*given, [])
             elif name == "notes":
                 note(*given)
+            elif name == "rest":
+                rest(*given)
             else:
                 if name == "first frames":
-                    past = tensors(shape.empty_past(len(given[1])))
-                _, _, *past = frame(*given, past, memory, [])
+                    past = shape.empty_past(len(given[1]))
+                # Tensors over the same memory, which is written in place.
+                known = [torch.from_numpy(x) for x in past.arrays]
+                _, _, *own = frame(*given, torch.from_numpy(past.penalty(given[1].shape[1])), known, memory, [])
+                past = past.followed([x.numpy() for x in own])
 
     return run
 
