@@ -8,7 +8,7 @@ import pytest
 from m4mcli.generation.token_likelihood import stepped_logits
 from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig, read_config
 from m4mcli.tokens.coder import open_coder
-from m4mcli.training.recipe import SHIPPED, read_recipe
+from m4mcli.training.recipe import SHIPPED, as_toml, read_recipe
 
 torch = pytest.importorskip("torch")
 
@@ -22,17 +22,22 @@ RECIPES = {path.stem: read_recipe(path) for path in sorted(SHIPPED.glob("*.toml"
 TOKEN_RECIPES = {name: recipe for name, recipe in RECIPES.items() if recipe.tokens.scheme}
 SIZES = (7, 11, 5)
 
-SMALL: dict[str, TokenConfig] = {
-    "recurrent": RecurrentConfig(width=16, layers=2),
-    "learned": DecoderConfig(width=16, layers=2, heads=2, context=64),
-    "alibi": DecoderConfig(width=16, layers=2, heads=2, head_width=12, positions="alibi", bias=False, context=64),
-    "rotary": DecoderConfig(width=16, layers=2, heads=2, positions="rotary", context=64),
-    "chained": DecoderConfig(width=16, layers=2, heads=2, positions="rotary", context=64, column_layers=2),
-    "gated": DecoderConfig(
-        **{"width": 16, "layers": 2, "heads": 2, "positions": "rotary", "context": 64, "column_layers": 1},
-        **{"feed": 24, "column_feed": 8, "gated": True},
-    ),
+
+def small(config: TokenConfig) -> TokenConfig:
+    """A network of the same kind with few weights."""
+    if isinstance(config, RecurrentConfig):
+        return replace(config, width=16, layers=2)
+    sizes = {"width": 16, "layers": 2, "heads": 2, "head_width": 12 if config.head_width else 0, "context": 64}
+    sizes |= {"column_layers": min(config.column_layers, 2), "feed": 24 if config.feed else 0}
+    return replace(config, **sizes, column_feed=8 if config.column_feed else 0)
+
+
+SMALL = {
+    name: small(recipe.network)
+    for name, recipe in TOKEN_RECIPES.items()
+    if isinstance(recipe.network, DecoderConfig | RecurrentConfig)
 }
+"""Every recipe's network over tokens."""
 
 
 def network(config: TokenConfig, sizes: tuple[int, ...] = SIZES) -> TokenNetwork:
@@ -107,7 +112,7 @@ def test_no_row_is_told_from_itself_or_from_what_follows(name: str) -> None:
 
 
 def test_chained_columns_know_the_columns_before_them_alone() -> None:
-    made, given = network(SMALL["chained"]), rows()
+    made, given = network(SMALL["event-llama"]), rows()
     before = made(given)
     for column in range(len(SIZES)):
         changed = given.clone()
@@ -151,12 +156,36 @@ def test_attention_divides_by_the_root_of_a_heads_width() -> None:
     assert torch.allclose(block.attention(x)[0], by_hand, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["recurrent", "rotary"])
+@pytest.mark.parametrize("name", ["folk-rnn", "mmm-small"])
 def test_chance_is_in_the_sampler_alone(name: str) -> None:
     """A published sampler takes the likeliest of a network in training, whose dropout is all its chance."""
     made, given = network(replace(SMALL[name], dropout=0.5)).train(), rows()[0].numpy()
     first, again = (stepped_logits(TorchTokenModel(made), given) for _ in range(2))
     assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_sampling_keeps_no_graph_of_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplers that keep one grow by gigabytes."""
+    made, seen = network(SMALL[name]), []
+    inner = made.step
+    monkeypatch.setattr(made, "step", lambda *given: seen.append(torch.is_grad_enabled()) or inner(*given))
+    stepped_logits(TorchTokenModel(made), rows()[0].numpy(), 10)
+    assert seen
+    assert not any(seen)
+
+
+def test_what_a_network_is_made_from_stays_as_it_is() -> None:
+    """A published one sets the number of beats of the encoding that it is given."""
+    sizes, recipe = list(open_coder("mmt").sizes), TOKEN_RECIPES["mmt-1m"]
+    before = as_toml(recipe)
+    with torch.device("meta"):
+        assert isinstance(recipe.network, DecoderConfig)
+        for context in (64, 1024):
+            made = token_network(replace(recipe.network, context=context), sizes)
+            assert [head.out_features for head in made.told.columns] == sizes  # type: ignore[union-attr]
+    assert sizes == list(open_coder("mmt").sizes) == [5, 257, 13, 129, 33, 129]
+    assert as_toml(recipe) == before
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -137,7 +137,6 @@ TASKS = {
         _hub,
         prompted=False,
         strict=False,
-        adapted=False,
         placed=False,
         tuned=False,
     ),
