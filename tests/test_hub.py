@@ -42,6 +42,7 @@ MODELS = {
     "multihead": ATTENTIVE,
     "structured": (*ATTENTIVE, "data.rows=128"),
     "event-llama": ATTENTIVE,
+    "performance-rnn": (),
     "mmm": (*ATTENTIVE, "network.context=256", "trainer.precision=fp32"),
 }
 EXPORTED = ("folk-rnn", "mmm", "event-llama")

@@ -179,7 +179,7 @@ def evaluate(
     asked: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "best_of": best_of}
     asked |= {"strictness": strictness, "adapter": adapter}
     how: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if not measured.tuned and (how or baselines):
+    if not measured.tuned and (how.keys() - {"adapter"} or baselines):
         raise M4mError(f"{task}: every model writes as it does by itself", "leave options of sampling out", USAGE)
     _check_place(task, measured, pack, folder)
     if not measured.drawn and (how or baselines):

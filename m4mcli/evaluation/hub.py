@@ -40,19 +40,27 @@ from m4mcli.tasks.melody_space import score_of as score_of_events
 from m4mcli.tasks.task import TASKS
 from m4mcli.tasks.token_piece import Wish, write_pieces
 
-FIGURES = ("parameters", "megabytes", "heard", "nats_per_note", *DESCRIBED, "notes_per_quarter", "notes_per_second")
+SIZES = ("parameters", "megabytes", "heard", "petaflops")
+FIGURES = (*SIZES, "nats_per_note", *DESCRIBED, "notes_per_quarter", "notes_per_second")
 UNCONDITIONAL = "continue"
 WRITTEN_FRAMES = 128
 """Of a piece that the foundation writes from nothing."""
 
 MILLION = 1e6
+PETA = 1e15
+PASSES = 6
+"""Operations a parameter and place: a product and a sum to tell, twice as many to learn."""
+
 HEARD = ("trained_frames", "trained_rows", "trained_windows")
 """What a model has heard, by the unit that it is counted in."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is measured: pieces of a split, at most so many, and how many are written for each."""
+    """What is measured: pieces of a split, at most so many, and how many are written for each.
+
+    `adapter` is the file of a style, with which the foundation has a row of its own.
+    """
 
     split: str = "valid"
     songs: int | None = None
@@ -60,17 +68,26 @@ class Asked:
     seed: int = 0
     device: Device = "cpu"
     threads: int = 1
+    adapter: str | None = None
 
 
 def size_of(model: ModelFolder) -> Figures:
-    """Millions of parameters, megabytes of graphs and weights, millions of units of music that it was trained on."""
+    """What a model is: its size and what it took to train it.
+
+    Millions of parameters, megabytes of graphs and weights, millions of units of music (frames, rows or events) that it
+    was trained on, and the operations of that, in 10^15: six for each parameter and unit, as transformers are reckoned
+    (J. Kaplan et al., arXiv 2001.08361).
+    """
     files = [p for p in model.path.iterdir() if p.name.endswith((".onnx", ".data", ".npz"))]
     facts = model.facts
     heard = next((facts[name] for name in HEARD if name in facts), None)
+    parameters = facts.get("parameters")
+    known = heard is not None and parameters is not None
     return {
-        "parameters": facts["parameters"] / MILLION if "parameters" in facts else None,
+        "parameters": None if parameters is None else parameters / MILLION,
         "megabytes": sum(p.stat().st_size for p in files) / MILLION,
         "heard": None if heard is None else heard / MILLION,
+        "petaflops": PASSES * parameters * heard / PETA if known else None,
     }
 
 
@@ -93,7 +110,7 @@ def hub_tables(
     models = [read_model(path) for path in _paths(name)]
     if folder is None:
         about: dict[str, object] = {"samples": asked.samples}
-        yield Table("models", about, tuple(_row(model, [], asked) for model in models))
+        yield Table("models", about, tuple(_rows(models, [], asked)))
         return
     corpus = Corpus(folder, sources)
     known = dict.fromkeys(p.source.partition("/")[0] for p in corpus.places if p.split == asked.split)
@@ -104,7 +121,7 @@ def hub_tables(
             continue
         pieces = [(corpus, number) for number in numbers]
         rows = [_real(pieces, part) for part in ("whole", "melody")]
-        rows += [_row(model, pieces, asked) for model in models]
+        rows += _rows(models, pieces, asked)
         about = {"source": source, "split": asked.split, "samples": asked.samples}
         yield Table(f"{source}, {asked.split} pieces, {asked.samples} samples each", about, tuple(rows))
         done += 1
@@ -142,7 +159,14 @@ def _real(pieces: Pieces, part: str) -> Row:
     return row_of(f"real, {part}", found, FIGURES)
 
 
-def _row(model: ModelFolder, pieces: Pieces, asked: Asked) -> Row:
+def _rows(models: Sequence[ModelFolder], pieces: Pieces, asked: Asked) -> Iterator[Row]:
+    for model in models:
+        yield _row(model, pieces, asked)
+        if asked.adapter is not None and model.facts.get("task") == UNCONDITIONAL:
+            yield _row(model, pieces, asked, asked.adapter)
+
+
+def _row(model: ModelFolder, pieces: Pieces, asked: Asked, style: str | None = None) -> Row:
     size: list[Figures] = [size_of(model)]
     answers: list[list[Figures]] = []
     empty = 0
@@ -151,10 +175,11 @@ def _row(model: ModelFolder, pieces: Pieces, asked: Asked) -> Row:
     elif model.facts.get("task") == SPACE:
         answers, empty = _of_space(open_space(str(model.path), asked.device, asked.threads), pieces, asked)
     elif model.facts.get("task") in TASKS:
-        network = open_network(model, model.facts["task"], asked.device, asked.threads)
+        network = open_network(model, model.facts["task"], asked.device, asked.threads, style)
         if model.facts["task"] == UNCONDITIONAL:
             answers, empty = _of_foundation(network, pieces, asked)
-    row = row_of(f"{model.name} ({reading(model)})", answers, FIGURES, empty)
+    name = model.name if style is None else f"{model.name} with {Path(style).name}"
+    row = row_of(f"{name} ({reading(model)})", answers, FIGURES, empty)
     told = row_of(row.system, [size], FIGURES).figures
     figures = {name: told[name] if name in size[0] else row.figures[name] for name in FIGURES}
     return Row(row.system, row.songs, asked.samples * len(answers), empty, figures)

@@ -141,7 +141,6 @@ TASKS = {
         _hub,
         prompted=False,
         strict=False,
-        adapted=False,
         placed=False,
         tuned=False,
     ),

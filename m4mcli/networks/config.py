@@ -34,6 +34,8 @@ class DecoderConfig:
     `head_width` of each head (0: width / heads); `context` rows are the most it reads at once; `positions` are learnt,
     told as a penalty on distance (alibi), or turned into queries and keys (rotary); `bias`: the attention has biases.
     `column_layers` above 0: the ids of a row are told one after another by so many layers of their own.
+    `feed` is the inner width of the perceptrons (0: 4 times the width), `column_feed` that of the column layers (0: as
+    the others'); `gated`: each is multiplied by a second map under a SiLU, as Llama's are (arXiv 2002.05202).
     """
 
     kind: Literal["decoder"] = "decoder"
@@ -45,6 +47,9 @@ class DecoderConfig:
     positions: Literal["learned", "alibi", "rotary"] = "learned"
     bias: bool = True
     column_layers: int = 0
+    feed: int = 0
+    column_feed: int = 0
+    gated: bool = False
     dropout: float = 0.1
 
     @property
@@ -85,7 +90,8 @@ class LatentConfig:
     """Sizes of a variational autoencoder over melodies (kind `latent`), as MusicVAE is one.
 
     `events` are read and written, `latent` numbers tell them. `segments` above 1: a conductor of `conductor_layers`
-    layers of `conductor_width` tells each segment in `guide` numbers, and the decoder begins anew with each.
+    layers of `conductor_width` tells each segment in `guide` numbers, and the decoder begins anew with each: with
+    a map of them, or if `guide` is 0 with as many numbers as it carries. The conductor reads `conductor_input` zeros.
     """
 
     kind: Literal["latent"] = "latent"
@@ -98,7 +104,15 @@ class LatentConfig:
     segments: int = 1
     conductor_width: int = 1024
     conductor_layers: int = 2
+    conductor_input: int = 1
     guide: int = 512
+
+    @property
+    def told(self) -> int:
+        """Numbers that guide the decoder."""
+        if self.segments == 1:
+            return self.latent
+        return self.guide or 2 * self.layers * self.width
 
     def as_dict(self) -> dict[str, Any]:
         """The sizes as plain values, for a checkpoint."""

@@ -1,6 +1,7 @@
 """The causal transformer over tokens: GPT-2 (A. Radford et al., 2019), MMT (H.-W. Dong et al., 2023) and their kin."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -96,13 +97,16 @@ class DecoderBlock(nn.Module):
         super().__init__()
         self.norm_attention, self.norm_feed = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
         self.attention = CachedAttention(config)
-        self.wide = nn.Linear(config.width, 4 * config.width)
-        self.narrow = nn.Linear(4 * config.width, config.width)
+        inner = config.feed or 4 * config.width
+        self.wide, self.narrow = nn.Linear(config.width, inner), nn.Linear(inner, config.width)
+        self.gate = nn.Linear(config.width, inner) if config.gated else None
         self.dropout = nn.Dropout(config.dropout)
 
     def _rest(self, x: Tensor, attended: Tensor) -> Tensor:
         x = x + self.dropout(attended)
-        out: Tensor = x + self.dropout(self.narrow(F.gelu(self.wide(self.norm_feed(x)))))
+        y = self.norm_feed(x)
+        inner = F.gelu(self.wide(y)) if self.gate is None else F.silu(self.gate(y)) * self.wide(y)
+        out: Tensor = x + self.dropout(self.narrow(inner))
         return out
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,7 +128,8 @@ class Columns(nn.Module):
     def __init__(self, config: DecoderConfig, sizes: Sequence[int]) -> None:
         super().__init__()
         self.tables = nn.ModuleList(nn.Embedding(n, config.width) for n in sizes[:-1])
-        self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.column_layers))
+        own = replace(config, feed=config.column_feed or config.feed)
+        self.blocks = nn.ModuleList(DecoderBlock(own) for _ in range(config.column_layers))
         self.norm = nn.LayerNorm(config.width)
         self.heads = Heads(config.width, sizes)
 

@@ -67,14 +67,13 @@ class Latent(nn.Module):
         self.reader = nn.LSTM(vocabulary, c.encoder_width, c.encoder_layers, batch_first=True, bidirectional=True)
         self.mean = nn.Linear(2 * c.encoder_width, c.latent)
         self.deviation = nn.Linear(2 * c.encoder_width, c.latent)
-        guide = c.latent
         if c.segments > 1:
-            guide = c.guide
             self.conduct = nn.Linear(c.latent, 2 * c.conductor_layers * c.conductor_width)
-            self.conductor = nn.LSTM(1, c.conductor_width, c.conductor_layers, batch_first=True)
-            self.guide = nn.Linear(c.conductor_width, guide)
-        self.begin = nn.Linear(guide, 2 * c.layers * c.width)
-        self.writer = nn.LSTM(vocabulary + guide, c.width, c.layers, batch_first=True)
+            self.conductor = nn.LSTM(c.conductor_input, c.conductor_width, c.conductor_layers, batch_first=True)
+            self.guide = nn.Linear(c.conductor_width, c.told)
+        own = c.segments > 1 and not c.guide
+        self.begin = nn.Identity() if own else nn.Linear(c.told, 2 * c.layers * c.width)
+        self.writer = nn.LSTM(vocabulary + c.told, c.width, c.layers, batch_first=True)
         self.told = nn.Linear(c.width, vocabulary)
         self._start()
 
@@ -118,7 +117,7 @@ class Latent(nn.Module):
         outputs, cells = ([array[:, i : i + 1] for i in range(c.conductor_layers)] for array in start.unbind(1))
         found = []
         for _ in range(c.segments):
-            x = torch.zeros_like(point[:, None, :1])
+            x = torch.zeros_like(point[:, None, :1]).expand(-1, -1, c.conductor_input)
             for layer in range(c.conductor_layers):
                 x, cells[layer] = cell(self.conductor, f"l{layer}", x, outputs[layer], cells[layer])
                 outputs[layer] = x

@@ -136,7 +136,7 @@ def latent_graphs(model: Latent) -> Iterator[tuple[str, Graph]]:
     point = torch.zeros(BATCH, c.latent)
     yield "guide", Graph(Guide(model), (point,), ("point",), ("guides", *hands), (free,))
     event = torch.zeros(BATCH, dtype=torch.int64)
-    guide = torch.zeros(BATCH, model.begin.in_features)
+    guide = torch.zeros(BATCH, model.config.told)
     states = [torch.zeros(BATCH, c.layers, c.width) for _ in hands]
     told = ("logits", "next_outputs", "next_cells")
     yield "event_step", Graph(EventStep(model), (event, guide, *states), ("event", "guide", *hands), told, (free,) * 4)

@@ -14,7 +14,7 @@ from m4mcli.dataset.melodies import Windows, melody_windows
 from m4mcli.dataset.parts import PARTS
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.frames.melody_events import OFF, Told, moved, told_again
-from m4mcli.networks.config import LatentConfig
+from m4mcli.networks.config import LatentConfig, read_config
 from m4mcli.networks.latent import Belief, Latent
 from m4mcli.training.checkpoint import Checkpoint
 from m4mcli.training.lesson import Lesson, Pupil
@@ -100,7 +100,7 @@ class LatentLesson(Lesson):
         """The recipe's network. Raises M4mError where the checkpoint is of another."""
         model = Latent(self.config)
         if saved is not None:
-            if saved.facts["network"] != self.config.as_dict():
+            if read_config(saved.facts["network"]) != self.config:
                 raise M4mError("--resume: the run has another network", "give another --out to train this one", USAGE)
             model.load_state_dict(saved.weights)
         return LatentLearner(model.to(device).train())

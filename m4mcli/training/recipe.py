@@ -199,6 +199,8 @@ def _token_faults(recipe: Recipe, n: DecoderConfig | RecurrentConfig) -> Iterato
     if isinstance(n, DecoderConfig):
         if (n.heads > 0 and n.size < 2) or (not n.head_width and n.width % max(1, n.heads)):
             yield "network.width must be a multiple of network.heads, unless network.head_width is given"
+        if min(n.feed, n.column_feed, n.column_layers) < 0:
+            yield "network.feed, network.column_feed and network.column_layers must be 0 or more"
         if n.positions == "rotary" and n.size % 2:
             yield "network.head_width must be even for rotary positions"
         if d.rows > n.context:
@@ -215,8 +217,8 @@ def _token_faults(recipe: Recipe, n: DecoderConfig | RecurrentConfig) -> Iterato
 
 def _latent_faults(recipe: Recipe, n: LatentConfig) -> Iterator[str]:
     sizes = {"latent": n.latent, "encoder_width": n.encoder_width, "encoder_layers": n.encoder_layers}
-    sizes |= {"segments": n.segments, "conductor_width": n.conductor_width, "guide": n.guide}
-    sizes |= {"conductor_layers": n.conductor_layers}
+    sizes |= {"segments": n.segments, "conductor_width": n.conductor_width, "conductor_layers": n.conductor_layers}
+    sizes |= {"conductor_input": n.conductor_input, "guide, unless 0,": n.guide or 1}
     yield from (f"network.{name} must be 1 or more" for name, size in sizes.items() if size < 1)
     if n.events < BAR or n.events % BAR or (n.segments > 0 and n.events % n.segments):
         yield f"network.events must be whole bars of {BAR}, and a multiple of network.segments"

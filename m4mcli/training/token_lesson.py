@@ -15,7 +15,7 @@ from m4mcli.dataset.corpus import Corpus
 from m4mcli.dataset.parts import part_of
 from m4mcli.errors import USAGE, M4mError
 from m4mcli.networks.build import token_network
-from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig
+from m4mcli.networks.config import DecoderConfig, RecurrentConfig, TokenConfig, read_config
 from m4mcli.networks.token_network import TokenNetwork
 from m4mcli.score.excerpt import excerpt
 from m4mcli.score.metre import bars
@@ -247,6 +247,8 @@ def _change(now: dict[str, Any], then: dict[str, Any]) -> str:
     """The first thing in which a checkpoint is not what the recipe says; dropout may change. Empty if there is none."""
     for part in ("network", "tokens"):
         ours, theirs = now[part], then.get(part) or {}
+        if part == "network" and theirs.get("kind") == ours["kind"]:
+            theirs = read_config(theirs).as_dict()
         for name in sorted(ours.keys() | theirs.keys()):
             if name not in ("dropout", "version") and ours.get(name) != theirs.get(name):
                 return f"{part}.{name} = {theirs.get(name)}, the recipe says {ours.get(name)}"
