@@ -90,13 +90,13 @@ def choose(
     logits and allowed (rows, values), uniforms (rows,) in [0, 1). Every row must allow something.
     """
     # Few of many values may be chosen, as a rule: the others are left out at once.
-    values = np.flatnonzero(allowed.any(axis=0))
+    (values,) = allowed.any(axis=0).nonzero()
     masked = np.where(allowed[:, values], np.asarray(logits[:, values], np.float64), -np.inf)
     log_p = log_softmax(masked)
     if sampling.temperature < COLDEST:
         chosen = log_p.argmax(axis=-1)
     else:
-        heated = log_softmax(masked / sampling.temperature)
+        heated = log_p if sampling.temperature == 1 else log_softmax(masked / sampling.temperature)
         p = np.where(kept(heated, sampling), np.exp(heated), 0.0)
         ladder = np.cumsum(p, axis=-1)
         chosen = (ladder <= uniforms[:, None] * ladder[:, -1:]).sum(axis=-1)
