@@ -90,7 +90,7 @@ def choose(
     logits and allowed (rows, values), uniforms (rows,) in [0, 1). Every row must allow something.
     """
     # Few of many values may be chosen, as a rule: the others are left out at once.
-    (values,) = allowed.any(axis=0).nonzero()
+    values = np.flatnonzero(allowed.any(axis=0))
     masked = np.where(allowed[:, values], np.asarray(logits[:, values], np.float64), -np.inf)
     log_p = log_softmax(masked)
     if sampling.temperature < COLDEST:
