@@ -1,7 +1,7 @@
 """The tree of commands: each is loaded when it is called, and can be walked for the manual and the completions.
 
-The only module that leans on undocumented parts of Typer (`typer.core.TyperGroup`, `typer.main.get_command`, the
-attributes of parameters); `pyproject.toml` pins the range of versions in which they were tried.
+The only module that leans on undocumented parts of Typer (`typer.core`, `typer.main.get_command`,
+`typer._coercion`, the attributes of parameters); `pyproject.toml` pins the range of versions in which they were tried.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
+from typer._coercion import build_runtime_param
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from m4mcli.progress import hidden
@@ -105,10 +106,32 @@ def load(name: str, entry: Entry) -> Any:
         one.callback()(function)
     else:
         one = typer.Typer(**plain)
-        one.command(name, help=text, context_settings=SETTINGS)(function)
+        one.command(name, cls=Command, help=text, context_settings=SETTINGS)(function)
     command = get_command(one)
     command.name = name
+    for parameter in command.params:
+        vars(parameter)["_runtime_param"] = Sparing()
     return command
+
+
+class Sparing:
+    """Typer's way from the command line's words to values, gone only for those that are not what is wanted already.
+
+    It loads pydantic and has it build a validator for every parameter, given or not: a tenth of a second.
+    """
+
+    def coerce(self, value: Any, param: Any, ctx: typer.Context) -> Any:
+        """The value as the function takes it. Raises typer.BadParameter where the words are none."""
+        told = param.type_descriptor
+        plain = told.parameter_info.parser is None and not told.is_path
+        source = ctx.get_parameter_source(param.name)
+        if value is None or (source is not None and source.name == "DEFAULT" and param.nargs == 1):
+            return () if value is None and (param.multiple or param.nargs == -1) else value
+        if plain and told.annotation is str:
+            return value
+        if plain and told.annotation == list[str] and not isinstance(value, str):
+            return list(value)
+        return build_runtime_param(told).coerce(value, param=param, ctx=ctx)
 
 
 def _with_no_progress(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,17 +201,25 @@ def command_line(context: typer.Context, leave_out: Collection[str] = ()) -> lis
     return words
 
 
-class LazyGroup(TyperGroup):
-    """A group that knows its commands by name and summary, and imports one only to run it or to show its help."""
-
-    entries: Mapping[str, Entry] = {}
+class Helping:
+    """What commands and groups have in common."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """The option --help, not given: False, for which Typer need not load pydantic, as it must for None."""
-        option = super().get_help_option(ctx)
+        option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
             option.default = False
         return option
+
+
+class Command(Helping, TyperCommand):
+    """A single command."""
+
+
+class LazyGroup(Helping, TyperGroup):
+    """A group that knows its commands by name and summary, and imports one only to run it or to show its help."""
+
+    entries: Mapping[str, Entry] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands, in the order of the table."""

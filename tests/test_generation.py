@@ -144,6 +144,28 @@ def test_nothing_begins_where_nothing_may_begin() -> None:
     assert len(nothing[0].notes) == nothing[0].choices == 0
 
 
+def test_the_network_is_asked_as_seldom_as_may_be() -> None:
+    """Where one instrument plays, its tone is told together with it; where any may, for itself."""
+
+    class Asked(FakeNetwork):
+        steps = rest = 0
+
+        def note_step(self, *inputs):  # type: ignore[no-untyped-def]
+            self.steps += 1
+            return super().note_step(*inputs)
+
+        def note_rest(self, *inputs):  # type: ignore[no-untyped-def]
+            self.rest += 1
+            return super().note_rest(*inputs)
+
+    alone, many = Asked(), Asked()
+    (sample,) = generate(alone, request(40), Rules(instruments=(7,), at_most=4), HOT)
+    assert 0 < len(sample.notes) < alone.steps <= 40 + len(sample.notes)
+    assert alone.rest <= 2 * len(sample.notes)
+    (sample,) = generate(many, request(40), Rules(at_most=4), HOT)
+    assert many.steps > 40 + len(sample.notes)
+
+
 def test_fixed_frames_come_out_as_they_were_given() -> None:
     fixed = np.zeros(64, bool)
     fixed[16:32] = True

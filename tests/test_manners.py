@@ -356,3 +356,11 @@ def test_rule_18_help_loads_no_library(tmp_path: Path) -> None:
     )
     heavy = {"numpy", "mido", "symusic", "onnxruntime", "torch", "rich", "pydantic", "asyncio"}
     assert heavy.isdisjoint(done.stderr.decode().split())
+
+
+def test_files_and_flags_are_read_without_pydantic(examples: Path) -> None:
+    """Typer's validators cost a tenth of a second: only numbers and choices that are given are worth it."""
+    words = ["info", "--json", str(examples / "ode-to-joy.mid")]
+    code = f"import sys, m4mcli.cli as m; m.run({words}); print('pydantic' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=True)
+    assert (done.stderr, json.loads(done.stdout)["format"]) == (b"False\n", "midi")

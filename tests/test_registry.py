@@ -182,6 +182,15 @@ def test_a_graph_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
         open_network(read_model(folder), "harmonize")
 
 
+def test_a_model_of_an_earlier_version_is_said_in_one_line(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "m")
+    (folder / "note_rest.onnx").unlink()
+    write_hashes(folder)
+    with pytest.raises(M4mError, match="exported by an earlier m4m; export it again") as refused:
+        open_network(read_model(folder), "harmonize")
+    one_line(refused)
+
+
 class Trap:
     """Unpickling it makes a file."""
 

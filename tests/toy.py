@@ -165,11 +165,11 @@ class FakeNetwork:
         told = np.concatenate((notes.sum(axis=1), np.zeros((len(notes), 3)), classes.reshape(len(classes), -1)), axis=1)
         state = (hidden + told @ self.written).astype(np.float32)
         first, *_ = self._logits(state)
-        _, tone, *_ = self._logits(state + chosen[:, None] * self.written[4])
+        _, tone, *_ = self._logits(state + (chosen[:, None] * self.written[4]).astype(np.float32))
         return first, tone, state
 
     def note_rest(self, state: Floats, notes: Integers, chosen: Integers) -> tuple[Floats, Floats]:
-        _, _, octave, duration = self._logits(state + chosen @ self.written[4:7])
+        _, _, octave, duration = self._logits(state + (chosen @ self.written[4:7]).astype(np.float32))
         return octave, duration
 
     def _logits(self, state: Floats) -> list[Floats]:

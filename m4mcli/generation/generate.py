@@ -76,7 +76,7 @@ class Told:
     """
 
     def __init__(self, network: Network, hidden: Floats, circles: Floats, notes: Integers, classes: Floats) -> None:
-        self.network, self.notes, self.given = network, notes, (hidden, circles, notes, classes)
+        self.network, self.notes, self.frame, self.classes = network, notes, (hidden, circles), classes
         self.state: Floats | None = None
         self.tone = np.zeros((len(notes), SIZES[1]), np.float32)
         self.tone_of = np.full(len(notes), -1, np.int64)
@@ -97,8 +97,9 @@ class Told:
         return self.network.note_rest(self.state[at], self.notes[at], chosen[at, :3])[index - 2]
 
     def _ask(self, at: NDArray[np.int64], instruments: Integers) -> Floats:
-        hidden, circles, notes, classes = (x[at] for x in self.given)
-        first, self.tone[at], state = self.network.note_step(hidden, circles, notes, instruments, classes)
+        hidden, circles = (x[at] for x in self.frame)
+        told = self.notes[at], instruments, self.classes[at]
+        first, self.tone[at], state = self.network.note_step(hidden, circles, *told)
         if self.state is None:
             self.state = np.zeros((len(self.notes), state.shape[1]), np.float32)
         self.state[at], self.tone_of[at] = state, instruments
@@ -144,14 +145,14 @@ class FrameWriter:
         told = Told(self.network, self.hidden[active], self.circles[active], _padded(so_far), _classes(so_far))
         chosen = np.full((len(active), 4), -1, np.int64)
         for index in range(4):
-            rows = np.flatnonzero(chosen[:, 0] != END)
+            (rows,) = (chosen[:, 0] != END).nonzero()
             if not len(rows):
                 break
             allowed = np.array([self._mask(index, active[i], lasts[i], chosen[i].tolist()) for i in rows])
             # Who has no choice draws no number: what a sample becomes is not to depend on the others.
             is_open = allowed.sum(axis=1) > 1
             chosen[rows[~is_open], index] = allowed[~is_open].argmax(axis=1)
-            open_rows = np.flatnonzero(is_open)
+            (open_rows,) = is_open.nonzero()
             if len(open_rows):
                 at, may = rows[open_rows], allowed[open_rows]
                 chosen[at, index] = self._choose(told.field(index, at, chosen, may), may, active[at])

@@ -96,7 +96,7 @@ def choose(
     if sampling.temperature < COLDEST:
         chosen = log_p.argmax(axis=-1)
     else:
-        heated = log_softmax(masked / sampling.temperature)
+        heated = log_p if sampling.temperature == 1 else log_softmax(masked / sampling.temperature)
         p = np.where(kept(heated, sampling), np.exp(heated), 0.0)
         ladder = np.cumsum(p, axis=-1)
         chosen = (ladder <= uniforms[:, None] * ladder[:, -1:]).sum(axis=-1)

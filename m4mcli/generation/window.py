@@ -132,12 +132,12 @@ class Window:
         kind = np.where(position == 0, START, FRAME).astype(np.int64)
         inputs = FrameInputs(
             notes=notes,
-            kind=np.broadcast_to(kind, wide),
+            kind=np.repeat(kind[None], self.batch, axis=0),
             stream=np.full(wide, TARGET, np.int64),
-            metre=np.broadcast_to(self.metre[span], (*wide, 3)),
+            metre=np.repeat(self.metre[None, span], self.batch, axis=0),
             harmony=harmony,
-            position=np.broadcast_to(position, wide),
-            reference=np.broadcast_to(self.given.vectors[span], (*wide, self.network.shape.width)),
+            position=np.repeat(position[None], self.batch, axis=0),
+            reference=np.repeat(self.given.vectors[None, span], self.batch, axis=0),
         )
         hidden, circles, self.past = self.network.frame_step(inputs, self.past, self.given.memory)
         self.done = last + 1

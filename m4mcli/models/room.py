@@ -20,12 +20,7 @@ def put(array: Array, new: Array, axis: int, length: int) -> Array:
     if stop > array.shape[axis]:
         shape = list(array.shape)
         shape[axis] = -(-stop // ROOM) * ROOM
-        longer = np.zeros(shape, array.dtype)
-        longer[_places(array.ndim, axis, 0, length)] = array[_places(array.ndim, axis, 0, length)]
-        array = longer
-    array[_places(array.ndim, axis, length, stop)] = new
+        known, array = array, np.zeros(shape, array.dtype)
+        array.swapaxes(0, axis)[:length] = known.swapaxes(0, axis)[:length]
+    array.swapaxes(0, axis)[length:stop] = new.swapaxes(0, axis)
     return array
-
-
-def _places(axes: int, axis: int, first: int, stop: int) -> tuple[slice, ...]:
-    return tuple(slice(first, stop) if i == axis else slice(None) for i in range(axes))

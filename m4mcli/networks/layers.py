@@ -94,7 +94,7 @@ class Attention(nn.Module):
         """
         b, t, width = x.shape
         qkv = adapted(x, self.qkv, "qkv", adapter).view(b, t, 3 * self.heads, width // self.heads).transpose(1, 2)
-        qk, v = qkv.split([2 * self.heads, self.heads], dim=1)
+        qk, v = torch.split(qkv, [2 * self.heads, self.heads], dim=1)
         q, k = rotary(qk, position).chunk(2, dim=1)
         kv = k.transpose(2, 3), v
         if past is None or mask is None:

@@ -142,7 +142,7 @@ class NoteRest(nn.Module):
         state (B, 1, note_width) of the note, chosen (B, 3) instrument, tone, octave (-1: not yet, for the octave).
         """
         d = self.decoder
-        instrument, tone, octave = d.picked(chosen).split(1, dim=1)
+        instrument, tone, octave = torch.split(d.picked(chosen), 1, dim=1)
         state = state + instrument + tone
         return d.field(state, 2), d.field(state + octave, 3)
 

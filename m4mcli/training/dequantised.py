@@ -109,5 +109,5 @@ def matrices_of(config: FoundationConfig) -> dict[str, list[str]]:
 
     trunk = [name for i in range(config.note_layers) for name in residual(f"trunk.{i}")]
     circle = ["decoder.circle.linear", "decoder.to_circle", "decoder.tone"]
-    found["note_step"] = ["decoder.note.narrow", "decoder.enter", *trunk, *field(0), *circle, *field(1)]
+    found["note_step"] = ["decoder.note.narrow", "decoder.enter", *trunk, *circle, *field(1), *field(0)]
     return found | {"note_rest": [*field(2), *field(3)]}

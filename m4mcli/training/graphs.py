@@ -80,8 +80,8 @@ def graphs(model: Foundation, *, adapter: bool = False) -> Iterator[tuple[str, G
     names = ("hidden", "circles", "notes", "chosen", "classes")
     free = (b, b, b | {1: axes["written"]}, b, b)
     yield "note_step", Graph(NoteStep(model), inputs, names, ("instrument", "tone", "state"), free)
-    inputs = (torch.zeros(BATCH, 1, c.note_width), torch.zeros(BATCH, 3, dtype=torch.int64))
-    yield "note_rest", Graph(NoteRest(model), inputs, ("state", "chosen"), ("octave", "duration"), (b, b))
+    rest = (torch.zeros(BATCH, 1, c.note_width), torch.zeros(BATCH, 3, dtype=torch.int64))
+    yield "note_rest", Graph(NoteRest(model), rest, ("state", "chosen"), ("octave", "duration"), (b, b))
 
 
 def _encoder(model: Foundation, axes: dict[str, Any], adapter: bool) -> Graph:
