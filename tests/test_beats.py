@@ -17,6 +17,7 @@ from m4mcli.analysis.beat_map import TPQ, with_beats
 from m4mcli.analysis.beat_network import INTERVALS_S, SHIFTS, STRETCHES, Opinion, mean_opinion
 from m4mcli.analysis.beats import track_beats, tracking
 from m4mcli.analysis.convolution_network import ConvolutionNetwork
+from m4mcli.analysis.gated_units import GatedUnits
 from m4mcli.analysis.grid_check import usable_grid
 from m4mcli.analysis.metre_finding import falls_in_three
 from m4mcli.analysis.retiming import retimed
@@ -222,15 +223,30 @@ def test_intervals_are_told_at_the_tempo_that_is_played() -> None:
 
     class Clock(ConvolutionNetwork):
         def outputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-            out = np.zeros((len(features), 2 + len(INTERVALS_S)), np.float32)
-            out[:, 2 + heard + int(features[0, 0])] = 9
+            out = np.zeros((*features.shape[:2], 2 + len(INTERVALS_S)), np.float32)
+            for heard_here, shift in zip(out, features[:, 0, 0], strict=True):
+                heard_here[:, 2 + heard + int(shift)] = 9
             return out
 
     none = np.zeros((0, 0), np.float32)
-    clock = Clock(none, none, (none, none), (), (none, none))
-    held = mean_opinion(clock, [np.full((4, 1), shift, np.float32) for shift in SHIFTS])
+    clock = Clock(none, none, (none, none), (), None, (none, none))
+    held = mean_opinion([clock], [np.full((4, 1), shift, np.float32) for shift in SHIFTS])
     assert held.interval.argmax(axis=1).tolist() == [heard] * 4
     assert np.allclose(np.exp(held.interval).sum(axis=1), 1)
+
+
+def test_gated_units_remember_both_ways() -> None:
+    """One unit that keeps half of its state at each row, and takes half of what comes; two sequences at once."""
+    gates = np.zeros((2, 1, 3), np.float32)
+    gates[:, 0, 2] = 1
+    units = GatedUnits(
+        gates, np.zeros((2, 3), np.float32), np.zeros((2, 1, 3), np.float32), np.zeros((2, 3), np.float32)
+    )
+    rows = np.array([[0.5, 0, 0], [0, 0, -2]], np.float32)[:, :, None]
+    first, last = np.tanh(0.5) / 2, np.tanh(-2) / 2
+    ahead, back = units.states(rows).transpose(2, 0, 1)
+    assert np.allclose(ahead, [[first, first / 2, first / 4], [0, 0, last]])
+    assert np.allclose(back, [[first, 0, 0], [last / 4, last / 2, last]])
 
 
 def test_transposing_changes_no_distance() -> None:

@@ -14,47 +14,51 @@ from m4mcli.analysis.beat_evidence import PLAIN_FEATURES, Onsets
 Array = NDArray[np.float64]
 
 ON_BEAT_S = 0.07
-PARTS = 4
-"""Parts of a beat whose onsets are counted."""
-
-BACK = (1, 2, 3, 4, 6, 8)
-"""How many beats back a beat is compared."""
-
-FEATURES = PLAIN_FEATURES + 2 + PARTS + 2 * len(BACK)
 
 
 @dataclass(frozen=True)
-class Beats:
-    """Beats in rising order: `seconds` (m,), and what is known of each, `features` (m, FEATURES)."""
+class Detail:
+    """How closely a beat is looked at: the `parts` of it whose onsets are counted, and how many beats `back` it is
+    compared."""
 
-    seconds: Array
-    features: NDArray[np.float32]
+    parts: int
+    back: tuple[int, ...]
+
+    @property
+    def features(self) -> int:
+        """The numbers that describe a beat."""
+        return PLAIN_FEATURES + 2 + self.parts + 2 * len(self.back)
 
 
-def describe_beats(onsets: Onsets, beats: Array) -> Beats:
-    """The beats (m,) in seconds, m >= 1, of a piece with at least one onset."""
+COARSE = Detail(4, (1, 2, 3, 4, 6, 8))
+FINE = Detail(12, (1, 2, 3, 4, 6, 8, 12, 16))
+
+
+def describe_beats(onsets: Onsets, beats: Array, detail: Detail) -> NDArray[np.float32]:
+    """What is known (m, features) of the beats (m,) in seconds, in rising order, m >= 1, of a piece with at least one
+    onset."""
     m = len(beats)
     after = np.clip(np.searchsorted(onsets.seconds, beats), 0, len(onsets.seconds) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(np.abs(onsets.seconds[before] - beats) < np.abs(onsets.seconds[after] - beats), before, after)
     heard = np.abs(onsets.seconds[nearest] - beats) < ON_BEAT_S
     intervals = np.diff(beats, append=beats[-1] + (beats[-1] - beats[-2] if m > 1 else 0.5))
-    rhythm = _rhythm(onsets.seconds, beats, intervals)
+    rhythm = _rhythm(onsets.seconds, beats, intervals, detail.parts)
     tones = _tones(onsets, beats)
     columns = [
         onsets.features[nearest, :PLAIN_FEATURES] * heard[:, None],
         heard[:, None],
         np.log(intervals)[:, None],
         np.log1p(rhythm),
-        _likeness(tones),
-        _likeness(rhythm),
+        _likeness(tones, detail.back),
+        _likeness(rhythm, detail.back),
     ]
-    return Beats(beats, np.concatenate(columns, axis=1).astype(np.float32))
+    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def _rhythm(seconds: Array, beats: Array, intervals: Array) -> Array:
-    """How many onsets begin in each part of each beat (m, PARTS), the first part being around the beat itself."""
-    edges = beats[:, None] + intervals[:, None] * (np.arange(PARTS + 1) - 0.5) / PARTS
+def _rhythm(seconds: Array, beats: Array, intervals: Array, parts: int) -> Array:
+    """How many onsets begin in each part of each beat (m, parts), the first part being around the beat itself."""
+    edges = beats[:, None] + intervals[:, None] * (np.arange(parts + 1) - 0.5) / parts
     return np.asarray(np.diff(np.searchsorted(seconds, edges), axis=1), np.float64)
 
 
@@ -65,11 +69,11 @@ def _tones(onsets: Onsets, beats: Array) -> Array:
     return np.asarray(np.diff(sums[places], axis=0))
 
 
-def _likeness(rows: Array) -> Array:
-    """The cosine between each row and those BACK before it (m, len(BACK)); 0 where there is none."""
+def _likeness(rows: Array, distances: tuple[int, ...]) -> Array:
+    """The cosine between each row and those at these distances before it (m, distances); 0 where there is none."""
     norms = np.linalg.norm(rows, axis=1) + 1e-9
-    found = np.zeros((len(rows), len(BACK)))
-    for i, back in enumerate(BACK):
+    found = np.zeros((len(rows), len(distances)))
+    for i, back in enumerate(distances):
         if back < len(rows):
             found[back:, i] = (rows[back:] * rows[:-back]).sum(axis=1) / (norms[back:] * norms[:-back])
     return found

@@ -1,7 +1,7 @@
-"""What each onset may be, in the opinion of a network that reads the piece onset by onset.
+"""What each onset may be, in the opinion of networks that read the piece onset by onset.
 
-It sees about 500 onsets on either side of each and is trained by `m4mcli.training.beats`. A piece is read at three
-tempos, which differ little, for the mean of what it says is right more often. It is settled over the whole piece by
+They see about 500 onsets on either side of each and are trained by `m4mcli.training.beats`. A piece is read at three
+tempos, which differ little, for the mean of what they say is right more often. It is settled over the whole piece by
 `tempo_curve`.
 """
 
@@ -15,7 +15,7 @@ from m4mcli.analysis.convolution_network import ConvolutionNetwork
 
 Array = NDArray[np.float32]
 
-WEIGHTS = "beats.npz"
+WEIGHTS = ("beats.npz",)
 
 INTERVALS_S = np.exp(np.linspace(np.log(0.15), np.log(3.2), 32))
 """The distances from beat to beat that the network tells apart, in seconds."""
@@ -37,21 +37,14 @@ class Opinion:
     interval: Array
 
 
-def opinion(network: ConvolutionNetwork, features: Array) -> Opinion:
-    """The network's opinion of onsets from their features (n, F), n >= 1."""
-    out = network.outputs(features)
-    return Opinion(out[:, 0], out[:, 1], _log_chances(out[:, 2:]))
-
-
-def mean_opinion(network: ConvolutionNetwork, features: Sequence[Array]) -> Opinion:
-    """The mean of its opinions of the same onsets at each of SHIFTS, (n, F) each; intervals are the piece's own."""
-    held = [opinion(network, seen) for seen in features]
-    last = len(INTERVALS_S) - 1
-    intervals = [
-        each.interval[:, np.clip(np.arange(last + 1) + shift, 0, last)]
-        for each, shift in zip(held, SHIFTS, strict=True)
-    ]
-    beat, downbeat = (np.mean([getattr(each, name) for each in held], axis=0) for name in ("beat", "downbeat"))
+def mean_opinion(networks: Sequence[ConvolutionNetwork], features: Sequence[Array]) -> Opinion:
+    """The mean of what networks hold of the same onsets, n >= 1, at each of SHIFTS, (n, F) each; intervals are the
+    piece's own."""
+    count = len(INTERVALS_S)
+    held = [seen for network in networks for seen in network.outputs(np.stack(features))]
+    shifted = [np.clip(np.arange(count) + shift, 0, count - 1) for shift in SHIFTS] * len(networks)
+    intervals = [_log_chances(each[:, 2 + of]) for each, of in zip(held, shifted, strict=True)]
+    beat, downbeat = np.mean([each[:, :2].T for each in held], axis=0)
     return Opinion(beat, downbeat, _log_chances(np.mean(intervals, axis=0)))
 
 

@@ -11,8 +11,7 @@ from m4mcli.analysis.beat_network import STRETCHES, mean_opinion
 from m4mcli.analysis.beat_network import WEIGHTS as BEATS
 from m4mcli.analysis.convolution_network import ConvolutionNetwork
 from m4mcli.analysis.grid_check import usable_grid
-from m4mcli.analysis.metre_finding import WEIGHTS as BARS
-from m4mcli.analysis.metre_finding import FoundMetre, find_metre
+from m4mcli.analysis.metre_finding import READERS, FoundMetre, find_metre
 from m4mcli.analysis.tempo_curve import likeliest_beats
 from m4mcli.errors import M4mError
 from m4mcli.score.clock import seconds_at
@@ -56,9 +55,10 @@ def tracking(score: Score) -> Tracking:
     if len(onsets.seconds) < FEWEST_ONSETS:
         return Tracking(grid_of(score), 0.0)
     views = [onsets_of(score, stretch).features for stretch in STRETCHES.tolist()]
-    held = mean_opinion(ConvolutionNetwork.shipped(BEATS), views)
+    held = mean_opinion([ConvolutionNetwork.shipped(file) for file in BEATS], views)
     beats = likeliest_beats(onsets.seconds, held)
-    metre = find_metre(ConvolutionNetwork.shipped(BARS), onsets, beats, held)
+    readers = [(ConvolutionNetwork.shipped(file), detail) for file, detail in READERS.items()]
+    metre = find_metre(readers, onsets, beats, held)
     ticks, first = np.unique(_ticks_at(score, beats.seconds), return_index=True)
     heard = held.beat[beats.onset[beats.onset >= 0]].astype(np.float64)
     confidence = float((1 / (1 + np.exp(-heard))).mean()) if len(heard) else 0.0

@@ -1,16 +1,17 @@
 """Bars from beats: which beats begin one, how many each has, and whether beats fall into two or three.
 
 A second Viterbi over the beats, whose states are the place in a bar of two, three or four; a downbeat gains the log
-odds that two networks give it, one that reads the onsets and one that reads the beats (`m4mcli.training.beats`). Bars
-keep their number of beats unless much speaks against it.
+odds that networks give it (`m4mcli.training.beats`): what is held of its onset, and the mean of two that read the
+beats, one more closely than the other. Bars keep their number of beats unless much speaks against it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m4mcli.analysis.bar_evidence import describe_beats
+from m4mcli.analysis.bar_evidence import COARSE, FINE, Detail, describe_beats
 from m4mcli.analysis.beat_evidence import Onsets
 from m4mcli.analysis.beat_network import Opinion
 from m4mcli.analysis.convolution_network import ConvolutionNetwork
@@ -18,7 +19,9 @@ from m4mcli.analysis.tempo_curve import TrackedBeats
 
 Array = NDArray[np.float64]
 
-WEIGHTS = "bars.npz"
+READERS = {"bars.npz": COARSE, "gated-bars.npz": FINE}
+"""The weights of the networks that read the beats, and how closely they look."""
+
 METRES = (2, 3, 4)
 PLACES = tuple((metre, place) for metre in METRES for place in range(metre))
 
@@ -26,12 +29,14 @@ OTHER_METRE_COST = 6.0
 BROKEN_BAR_COST = 6.0
 NO_ONSET_ODDS = -1.5
 MOST_ODDS = 5.0
-ONSET_WEIGHT, BEAT_WEIGHT = 0.5, 1.0
+ONSET_WEIGHT = 0.5
 
 THIRDS, QUARTERS = (1 / 3, 2 / 3), (1 / 4, 1 / 2, 3 / 4)
 NEAR = 1 / 16
 COMPOUND_RATIO = 1.5
 """How many times as many onsets on thirds as on halves and quarters make beats of three."""
+
+Reader = tuple[ConvolutionNetwork, Detail]
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,22 @@ class FoundMetre:
     compound: bool
 
 
-def find_metre(network: ConvolutionNetwork, onsets: Onsets, beats: TrackedBeats, held: Opinion) -> FoundMetre:
-    """The metre of tracked beats (m,), m >= 1, from the onsets, what is held of them, and the network of beats."""
+def find_metre(readers: Sequence[Reader], onsets: Onsets, beats: TrackedBeats, held: Opinion) -> FoundMetre:
+    """The metre of tracked beats (m,), m >= 1, from the onsets, what is held of them, and the networks that read the
+    beats, each with how closely it looks."""
     odds = np.clip(held.downbeat[np.maximum(beats.onset, 0)], -MOST_ODDS, MOST_ODDS)
     heard = np.where(beats.onset >= 0, odds, NO_ONSET_ODDS)
-    read = np.clip(network.outputs(describe_beats(onsets, beats.seconds).features)[:, 0], -MOST_ODDS, MOST_ODDS)
-    path = _likeliest(np.asarray(ONSET_WEIGHT * heard + BEAT_WEIGHT * read, np.float64))
+    path = _likeliest(np.asarray(ONSET_WEIGHT * heard + _read(readers, onsets, beats), np.float64))
     metre, place = (np.array(column) for column in zip(*PLACES, strict=True))
     return FoundMetre(place[path] == 0, metre[path], falls_in_three(onsets.seconds, beats.seconds))
+
+
+def _read(readers: Sequence[Reader], onsets: Onsets, beats: TrackedBeats) -> Array:
+    """The mean log odds of networks that each beat is a downbeat, (m,)."""
+    odds = [
+        network.outputs(describe_beats(onsets, beats.seconds, detail)[None])[0, :, 0] for network, detail in readers
+    ]
+    return np.asarray(np.clip(odds, -MOST_ODDS, MOST_ODDS).mean(axis=0), np.float64)
 
 
 def falls_in_three(seconds: Array, beats: Array) -> bool:
