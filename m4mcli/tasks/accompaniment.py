@@ -38,6 +38,8 @@ FAMILY_RATES = (0.63, 0.24, 0.34, 0.57, 0.29, 0.29, 0.22, 0.22, 0.24, 0.22, 0.35
 """Notes a frame that an instrument of each General MIDI family of eight programs plays in songs: means."""
 TRUST = 128
 """Frames of a prompt from which on it tells more about how often an instrument plays than its family does."""
+AIM = 1.35
+"""What is aimed at, in expected rates: less is reached, for parts begin only with what is given, or on a beat."""
 BAND_RATE = 1.5
 """Notes a frame of a whole band, where its instruments are yet to be chosen."""
 REHEARSAL, TRIALS = 96, 4
@@ -130,7 +132,7 @@ def _manner(scene: Scene, instruments: tuple[int, ...], shift: int) -> Manner:
     for i in sorted(instruments):
         own = prompt[prompt["instrument"] == i]
         parts.append(part_like(own, i, bounds) if len(own) else usual_part(i, shift, bounds))
-        rates[i] = (len(own) + TRUST * FAMILY_RATES[i // 8]) / (frames + TRUST)
+        rates[i] = AIM * (len(own) + TRUST * FAMILY_RATES[i // 8]) / (frames + TRUST)
     rules = Rules(tuple(sorted(instruments)), *bounds, parts=tuple(parts))
     return Manner(prompt, frames, rules, tuple(sorted(instruments)), rates)
 

@@ -82,8 +82,8 @@ TASKS = {
             condition="drums",
             target="others",
             rules=Rules(instruments=tuple(range(DRUMS))),
-            sampling=Sampling(temperature=0.9, top_p=0.95),
-            best_of=4,
+            sampling=Sampling(temperature=1.0, top_p=0.98),
+            best_of=8,
             choice="likelihood",
         ),
         Task(
