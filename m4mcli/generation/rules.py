@@ -6,7 +6,6 @@ come by instrument, then by pitch, upwards, as in what the network was trained o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +86,8 @@ class Rules:
             raise M4mError("these rules leave nothing to play", "allow more instruments or a wider range", USAGE)
 
 
-class Last(NamedTuple):
+@dataclass(frozen=True)
+class Last:
     """The note written before in the frame, and the frame's first: -1 where there is none yet.
 
     `count` notes so far, `own_count` of them by the instrument written before (untold: 1).
