@@ -4,9 +4,8 @@ A mask is True where a value may be chosen; `last` is the note written before in
 come by instrument, then by pitch, upwards, as in what the network was trained on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,19 +224,18 @@ class Masks:
 
     def field(self, index: int, last: Last, chosen: Sequence[int], must_begin: bool, frames_left: int) -> Mask:
         """What field `index` of a note may be, in a frame that may hold onsets, after the fields `chosen` before it."""
-        rules = self.rules
+        left = min(frames_left, int(DURATIONS[-1]))
+        place = (index, left) if index == 3 else (index, last, must_begin, *chosen[:index])
+        if place not in self._made:
+            self._made[place] = self._make(index, last, chosen, must_begin, left)
+        return self._made[place]
+
+    def _make(self, index: int, last: Last, chosen: Sequence[int], must_begin: bool, frames_left: int) -> Mask:
         match index:
             case 0:
-                made = partial(instrument_mask, rules, last, must_begin=must_begin, may_begin=True)
-                return self._once((index, last, must_begin), made)
+                return instrument_mask(self.rules, last, must_begin=must_begin, may_begin=True)
             case 1:
-                return self._once((index, last, chosen[0]), partial(tone_mask, rules, last, chosen[0]))
+                return tone_mask(self.rules, last, chosen[0])
             case 2:
-                return self._once((index, last, *chosen[:2]), partial(octave_mask, rules, last, chosen[0], chosen[1]))
-        left = min(frames_left, int(DURATIONS[-1]))
-        return self._once((index, left), partial(duration_mask, left))
-
-    def _once(self, place: tuple[object, ...], make: Callable[[], Mask]) -> Mask:
-        if place not in self._made:
-            self._made[place] = make()
-        return self._made[place]
+                return octave_mask(self.rules, last, chosen[0], chosen[1])
+        return duration_mask(frames_left)
