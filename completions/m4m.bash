@@ -212,7 +212,7 @@ _m4m() {
         sample:--beats) :; return ;;
         sample:--length) :; return ;;
         sample:--metre) :; return ;;
-        sample:--key) :; return ;;
+        sample:--key|sample:--mode) :; return ;;
         sample:--instruments) :; return ;;
         sample:--attribute) :; return ;;
         sample:--seed) :; return ;;
@@ -308,7 +308,7 @@ _m4m() {
         check) words="--fix --piece --json --jsonl -o --output --out-dir -f --force --no-progress -q --quiet -h --help" ;;
         train) words="--pack --out --set --resume --max-minutes --device --workers --print --no-progress -q --quiet -h --help" ;;
         adapt) words="-o --output --task --model --against --rank --rate --remember --steps --max-minutes --seed --threads --json --no-progress -q --quiet -v --verbose -h --help" ;;
-        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --instruments --attribute --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
+        sample) words="-n --count --out-dir --prompt --beats --length --metre --key --mode --instruments --attribute --seed --temperature --top-p --top-k --min-p --device --threads -o --output --json --abc -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         interpolate) words="--steps --out-dir --attribute --model --seed --temperature --top-p --device --threads -o --output --json -f --force --no-progress -q --quiet -v --verbose -h --help" ;;
         export-onnx) words="-o --output --pack --card --recipe --adapter --adapter-inputs --shards --json --no-progress -q --quiet -v --verbose -h --help" ;;
         evaluate) words="--against --plot --pack --folder --source --split --prompt-frames --samples --songs --metrics --seed --model --adapter --baselines --temperature --top-p --best-of --strictness --device --threads --jobs --workers --json -o --output --no-progress -q --quiet -v --verbose -h --help" ;;

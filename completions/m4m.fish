@@ -378,7 +378,7 @@ complete -c m4m -n '__fish_seen_subcommand_from sample' -l prompt -r -d 'Music t
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l beats -x -d 'Go on from the prompt\'s first N quarter notes. [x>=1]'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l length -x -d 'Rows of tokens at which a piece is over. [default: 512; 2<=x<=65536]'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l metre -x -d 'Of a tune by a model over ABC: 4/4, 3/4, 6/8.'
-complete -c m4m -n '__fish_seen_subcommand_from sample' -l key -x -d 'Of such a tune: G, Dm, F#m; or major, minor.'
+complete -c m4m -n '__fish_seen_subcommand_from sample' -l key -l mode -x -d 'Of such a tune: G, Dm, F#m; or major, minor.'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l instruments -x -d 'Only these, such as piano,bass,drums; else as fits.'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l attribute -x -d 'X times more of density, pitch, range or syncopation; less below 0; repeatable.'
 complete -c m4m -n '__fish_seen_subcommand_from sample' -l seed -x -d 'Same seed, same notes; \'random\' draws one and prints it. [env var: M4M_SEED; default: 0]'

@@ -246,6 +246,20 @@ def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) 
     assert read_score(done.stdout, "m").score.tracks[0].notes["pitch"][:8].tolist() == [61 + step for step in SCALE]
 
 
+@pytest.mark.parametrize("name", ["mmt-1m", "event-llama"])
+def test_scales_are_learned_of_many_columns(tmp_path: Path, scales: Path, name: str) -> None:
+    """With a head for each id of a row, and with ids that are told one after another."""
+    pytest.importorskip("torch")
+    from m4mcli.training.loop import train
+
+    settings = ["optimizer.steps=150", "optimizer.lr=0.015", "optimizer.average=0.9", "trainer.evaluate_every=150"]
+    settings += ["optimizer.method=adamw", "optimizer.schedule=linear", "optimizer.weight_decay=0.0"]
+    settings += ["network.dropout=0.0", "augmentation.from_start=1.0", "data.rows=128", *ATTENTIVE]
+    mix = "data.mix=[{make = 'melody', transforms = {transpose = [-6, 5]}}]"
+    train(read_recipe(find_recipe(name), (*TINY, *settings, mix)), scales, tmp_path / "run")
+    assert np.mean([told for root in (60, 65, 70) for told in told_rightly(tmp_path / "run", scale(root))]) >= 0.99
+
+
 def test_eighth_notes_are_reproduced_exactly(tmp_path: Path) -> None:
     """Told the first beats of a melody that it has heard, a tiny network writes all the rest of it."""
     pytest.importorskip("torch")

@@ -1,6 +1,7 @@
 """Networks over tokens: their published sizes, no look ahead, and steps that say what whole windows say."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,17 @@ def small(config: TokenConfig) -> TokenConfig:
     """A network of the same kind with few weights."""
     if isinstance(config, RecurrentConfig):
         return replace(config, width=16, layers=2)
-    sizes = {"width": 16, "layers": 2, "heads": 2, "head_width": 12 if config.head_width else 0, "context": 64}
-    sizes |= {"column_layers": min(config.column_layers, 2), "feed": 24 if config.feed else 0}
-    return replace(config, **sizes, column_feed=8 if config.column_feed else 0)
+    return replace(
+        config,
+        width=16,
+        layers=2,
+        heads=2,
+        head_width=12 if config.head_width else 0,
+        context=64,
+        column_layers=min(config.column_layers, 2),
+        feed=24 if config.feed else 0,
+        column_feed=8 if config.column_feed else 0,
+    )
 
 
 SMALL = {
@@ -167,9 +176,14 @@ def test_chance_is_in_the_sampler_alone(name: str) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_sampling_keeps_no_graph_of_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers that keep one grow by gigabytes."""
-    made, seen = network(SMALL[name]), []
-    inner = made.step
-    monkeypatch.setattr(made, "step", lambda *given: seen.append(torch.is_grad_enabled()) or inner(*given))
+    made = network(SMALL[name])
+    inner, seen = made.step, []
+
+    def step(*given: Any) -> Any:
+        seen.append(torch.is_grad_enabled())
+        return inner(*given)
+
+    monkeypatch.setattr(made, "step", step)
     stepped_logits(TorchTokenModel(made), rows()[0].numpy(), 10)
     assert seen
     assert not any(seen)

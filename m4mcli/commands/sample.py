@@ -66,7 +66,9 @@ Metre = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option("--key", metavar="KEY", show_default=False, help="Of such a tune: G, Dm, F#m; or major, minor."),
+    typer.Option(
+        "--key", "--mode", metavar="KEY", show_default=False, help="Of such a tune: G, Dm, F#m; or major, minor."
+    ),
 ]
 AsAbc = Annotated[bool, typer.Option("--abc", help="Write ABC text; for models over ABC.")]
 MinP = Annotated[

@@ -86,12 +86,11 @@ def size_of(model: ModelFolder) -> Figures:
     facts = model.facts
     heard = next((facts[name] for name in HEARD if name in facts), None)
     parameters = facts.get("parameters")
-    known = heard is not None and parameters is not None
     return {
         "parameters": None if parameters is None else parameters / MILLION,
         "megabytes": sum(p.stat().st_size for p in files) / MILLION,
         "heard": None if heard is None else heard / MILLION,
-        "petaflops": PASSES * parameters * heard / PETA if known else None,
+        "petaflops": None if heard is None or parameters is None else PASSES * parameters * heard / PETA,
     }
 
 
