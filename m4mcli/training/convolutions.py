@@ -123,8 +123,9 @@ def arrays_of(network: Convolutions, scale: NDArray[np.float32]) -> dict[str, ND
     for i, (convolution, mixture) in enumerate(zip(network.convolutions, network.mixtures, strict=True)):
         found |= {f"convolution{i}": turned(convolution), f"convolution_bias{i}": bias(convolution)}
         found |= {f"mixture{i}": turned(mixture)[0], f"mixture_bias{i}": bias(mixture)}
-    for name, parameter in _GATES.items() if network.gated is not None else ():
-        ways = [network.gated.get_parameter(parameter + way).detach().numpy().T for way in _WAYS]
-        found[name] = np.stack(ways)
+    if network.gated is not None:
+        for name, parameter in _GATES.items():
+            ways = [network.gated.get_parameter(parameter + way).detach().numpy().T for way in _WAYS]
+            found[name] = np.stack(ways)
     found |= {"last": turned(network.last)[0], "last_bias": bias(network.last)}
     return {name: array.astype(np.float16) for name, array in found.items()}
