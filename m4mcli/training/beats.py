@@ -63,7 +63,7 @@ def beat_loss(
     """Mean over the known onsets of what beats, downbeats, intervals and metres cost."""
     cost = binary_cross_entropy_with_logits(outputs[:, 0], beat.float(), reduction="none")
     cost = cost + binary_cross_entropy_with_logits(outputs[:, 1], downbeat.float(), reduction="none")
-    told, metres = outputs[:, 2:].split([len(beat_network.INTERVALS_S), len(metre_finding.METRES)], dim=1)
+    told, metres = outputs[:, 2 : 2 + len(beat_network.INTERVALS_S)], outputs[:, 2 + len(beat_network.INTERVALS_S) :]
     cost = cost + INTERVAL_WEIGHT * cross_entropy(told, interval, reduction="none")
     cost = cost + ONSET_METRE_WEIGHT * cross_entropy(metres, metre, ignore_index=OTHER_METRE, reduction="none")
     return (cost * known).sum() / known.sum()
@@ -72,7 +72,7 @@ def beat_loss(
 def bar_loss(outputs: Tensor, downbeat: Tensor, metre: Tensor, level: Tensor, known: Tensor) -> Tensor:
     """Mean over the beats of what downbeats, metres and levels cost."""
     cost = binary_cross_entropy_with_logits(outputs[:, 0], downbeat.float(), reduction="none")
-    metres, levels = outputs[:, 1:].split([len(metre_finding.METRES), len(LEVELS)], dim=1)
+    metres, levels = outputs[:, 1 : 1 + len(metre_finding.METRES)], outputs[:, 1 + len(metre_finding.METRES) :]
     cost = cost + METRE_WEIGHT * cross_entropy(metres, metre, ignore_index=OTHER_METRE, reduction="none")
     cost = cost + LEVEL_WEIGHT * cross_entropy(levels, level, reduction="none")
     return (cost * known).sum() / known.sum()

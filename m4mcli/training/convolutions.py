@@ -52,7 +52,8 @@ class Convolutions(nn.Module):
     def _remembered(self, gated: nn.GRU, hidden: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             states: Tensor = gated(self.drop(hidden.float()).transpose(1, 2))[0]
-        return self.drop(states.transpose(1, 2))
+        remembered: Tensor = self.drop(states.transpose(1, 2))
+        return remembered
 
 
 def train(
