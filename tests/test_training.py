@@ -116,7 +116,7 @@ def test_a_recipe_is_found_by_file_before_name(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toy").write_text("name = 'mine'")
     assert find_recipe("toy") == Path("toy")
-    with pytest.raises(M4mError, match="no such recipe; a file, or one of: drumify-small"):
+    with pytest.raises(M4mError, match="no such recipe; a file, or one of: chart-small"):
         find_recipe("tyo")
 
 
