@@ -77,7 +77,7 @@ def continue_(
     top_p: TopP = None,
     top_k: TopK = 0,
     min_p: MinP = 0.0,
-    best_of: BestOf = 4,
+    best_of: BestOf = 8,
     count: Count = 1,
     out_dir: OutDir = None,
     only: Only = False,
