@@ -32,7 +32,7 @@ def test_in_words(m4m: Run) -> None:
     assert lines[0].split()[:2] == ["m4m", __version__]
     assert all(line.isprintable() for line in lines)
     assert sum(line.startswith("model ") and "whole" in line for line in lines) == len(
-        list((ROOT / "models").iterdir())
+        list((ROOT / "models").glob("*/model.json"))
     )
 
 

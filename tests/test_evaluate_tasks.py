@@ -704,7 +704,7 @@ def test_every_model_stands_in_one_table(m4m: Run, tmp_path: Path) -> None:
     (table,) = json.loads(done.stdout)["tables"]
     rows = {row["system"]: row["figures"] for row in table["rows"]}
     assert table["source"] == "tunes"
-    foundation = "foundation-small (continue, infill, accompany)"
+    foundation = "foundation-small (continue)"
     assert rows[foundation]["parameters"]["mean"] == pytest.approx(7.184178)
     for name in (foundation, "multihead (tpd, melody)"):
         assert all(rows[name][figure] is not None for figure in rows[name])

@@ -106,7 +106,7 @@ def _runtime(models: list[dict[str, Any]], problems: list[str]) -> dict[str, Any
     except ImportError as error:
         problems.append(f"onnxruntime cannot be loaded: {error}")
         return {}
-    graph = next((Path(m["path"]) / "note_step.onnx" for m in models if m["whole"]), None)
+    graph = next((path for m in models if m["whole"] for path in sorted(Path(m["path"]).glob("*_step.onnx"))), None)
     got: dict[str, str | None] = {"cpu": None, "auto": None}
     if graph is not None:
         for device in ("cpu", "auto"):

@@ -95,10 +95,10 @@ def size_of(model: ModelFolder) -> Figures:
 
 
 def reading(model: ModelFolder) -> str:
-    """What a model does: its tasks, or the scheme and part of a model over tokens."""
+    """What a model reads: its task, of several the first, and the scheme and part of a model over tokens."""
     if "tokens" in model.facts:
         return f"{model.facts['tokens']['scheme']}, {model.facts['part']}"
-    return ", ".join(model.tasks) or "?"
+    return next(iter(model.tasks), "?")
 
 
 def hub_tables(
@@ -181,7 +181,7 @@ def _row(model: ModelFolder, pieces: Pieces, asked: Asked, style: str | None = N
         network = open_network(model, model.facts["task"], asked.device, asked.threads, style)
         if model.facts["task"] == UNCONDITIONAL:
             answers, empty = _of_foundation(network, pieces, asked)
-    name = model.name if style is None else f"{model.name} with {Path(style).name}"
+    name = model.name if style is None else f"{model.name} with {Path(style).stem}"
     row = row_of(f"{name} ({reading(model)})", answers, FIGURES, empty)
     told = row_of(row.system, [size], FIGURES).figures
     figures = {name: told[name] if name in size[0] else row.figures[name] for name in FIGURES}
