@@ -241,3 +241,9 @@ def test_a_task_without_adapter_is_named(tmp_path: Path) -> None:
     with pytest.raises(M4mError) as refused:
         OnnxNetwork(model, adapter="whole")
     assert one_line(refused).endswith("it has: split")
+
+
+def test_the_graphs_that_ship_name_no_source_files() -> None:
+    graphs = sorted((Path(__file__).parent.parent / "models").glob("*/*.onnx"))
+    assert graphs
+    assert [path for path in graphs if b'.py"' in path.read_bytes()] == []
