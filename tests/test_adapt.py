@@ -84,9 +84,7 @@ def test_a_style_is_learnt_reported_put_on_and_measured(m4m: Run, songs: Path, e
     assert rows[0]["figures"]["nats_per_note"]["mean"] != rows[1]["figures"]["nats_per_note"]["mean"]
     measured = m4m("evaluate", "hub", "--model", "foundation-small", "--adapter", path, "--json")
     rows = json.loads(measured.stdout)["tables"][0]["rows"]
-    assert [row["system"] for row in rows] == [
-        f"foundation-small{with_} (continue)" for with_ in ("", " with scales")
-    ]
+    assert [row["system"] for row in rows] == [f"foundation-small{with_} (continue)" for with_ in ("", " with scales")]
     assert rows[0]["figures"]["pitch_class_entropy"] != rows[1]["figures"]["pitch_class_entropy"]
     other = m4m("infill", "--bars", "2", "--adapter", path, tune)
     assert other.returncode == 1

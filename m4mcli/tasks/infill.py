@@ -2,9 +2,8 @@
 
 The model was trained on masked spans of bars: its reference is everything but what the tracks to be written play in the
 hole, and it writes on from what they play before. A piece that repeats itself may do so in the hole: what stands where
-it would repeat is one answer among the samples. The one is kept that agrees most with all of them, is likely, leads to
-what follows, and is as dense as what is around it; what stood there before, note for note, only where nothing else was
-drawn.
+it would repeat is one answer among the samples. The one is kept that is likely, leads to what follows, and is as dense
+as what is around it; what stood there before, note for note, only where nothing else was drawn.
 """
 
 from collections.abc import Callable
@@ -47,8 +46,8 @@ REPETITIONS = 4
 """Distances at which the piece repeats itself best, whose repetitions are weighed beside the samples."""
 CERTAINTY = 2.0
 """How much likelier a repetition is weighed than the share of what is around the hole that repeats itself so."""
-AGREEMENT, FIT = 4.0, 0.25
-"""What agreeing with all answers (0..1) counts in the choice of one, and what a nat a decision of its fitness does."""
+REPEATED = 1.5
+"""What a repetition gains over a sample, in nats a decision, where the piece repeats itself note for note."""
 NEAR = 1.0
 """Unlikeness to what is around a hole that is near enough."""
 
@@ -73,15 +72,6 @@ def fill(network: Network, around: Around, how: Draw, progress: Progress | None 
     return made
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Notes for a hole, in frames of the piece, how well they fit, and their say: how much they repeat the piece."""
-
-    notes: NDArray[np.void]
-    fitness: float
-    say: float = 0.0
-
-
 def _best(network: Network, around: Around, manner: Manner, how: Draw, progress: Progress | None) -> NDArray[np.void]:
     """The notes that are the best for the hole, in frames of the piece; further rounds while none is near enough."""
     request, start = request_around(around, network.shape.window)
@@ -93,36 +83,22 @@ def _best(network: Network, around: Around, manner: Manner, how: Draw, progress:
     if any(around.stood_so(notes) for _, notes in repeated):
         # To repeat itself is what the piece did: something else is asked for.
         repeated = []
-    answers = [Answer(notes, fitness(network, around, manner, notes), alike) for alike, notes in repeated]
+    judged = [(fitness(network, around, manner, notes) + REPEATED * alike, notes) for alike, notes in repeated]
     for number in range(ROUNDS):
         seed = how.seed + (number << 48)
         drawn = draw_samples(playing, request, manner.rules, replace(how, seed=seed), how.best_of, progress)
         samples = [_only_new(sample.notes, start, around.hole) for sample in drawn]
-        answers += [Answer(notes, fitness(network, around, manner, notes)) for notes in samples]
-        answers = _new(answers, around)
-        missing, far = min(distance(answer.notes, around, manner) for answer in answers)
-        if not missing and far <= NEAR and not around.stood_so(answers[0].notes):
+        judged += [(fitness(network, around, manner, notes), notes) for notes in samples]
+        judged = _new(judged, around)
+        missing, far = min(distance(notes, around, manner) for _, notes in judged)
+        if not missing and far <= NEAR and not around.stood_so(judged[0][1]):
             break
-    return _agreed(answers)
+    return max(judged, key=lambda entry: entry[0])[1]
 
 
-def _agreed(answers: list[Answer]) -> NDArray[np.void]:
-    """The notes of the answer that agrees most with all, each of which has its say, and that fits.
-
-    The samples together have the say of one repetition note for note. It is the choice of least expected loss (Kumar
-    and Byrne 2004) under the F1 of notes by frame, instrument and pitch.
-    """
-    pictures = [set(answer.notes[["frame", "instrument", "pitch"]].tolist()) for answer in answers]
-    samples = sum(not answer.say for answer in answers)
-    says = np.array([answer.say or 1 / samples for answer in answers])
-    agreed = [[2 * len(a & b) / (len(a) + len(b)) if a or b else 1.0 for b in pictures] for a in pictures]
-    score = AGREEMENT * (np.array(agreed) @ says) / says.sum() + FIT * np.array([a.fitness for a in answers])
-    return answers[int(score.argmax())].notes
-
-
-def _new(answers: list[Answer], around: Around) -> list[Answer]:
+def _new(judged: list[tuple[float, NDArray[np.void]]], around: Around) -> list[tuple[float, NDArray[np.void]]]:
     """The answers without those that bring back what stood in the hole; all of them where each does."""
-    return [answer for answer in answers if not around.stood_so(answer.notes)] or answers
+    return [entry for entry in judged if not around.stood_so(entry[1])] or judged
 
 
 def repetitions(
