@@ -150,7 +150,7 @@ def test_instruments_that_the_piece_lacks_play_in_their_own_range(m4m: Run) -> N
 def test_verbose_tells_model_key_instruments_and_seed(m4m: Run) -> None:
     told = m4m("continue", "-v", "--bars", "2", "--seed", "3", stdin=midi(FLUTE)).stderr.decode()
     assert "F# minor; Flute; model " in told
-    assert "seed 3, best of 4" in told
+    assert "seed 3, best of 8" in told
 
 
 class Muted(InManner):
