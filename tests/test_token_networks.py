@@ -117,7 +117,7 @@ def test_no_row_is_told_from_itself_or_from_what_follows(name: str) -> None:
             known = place if made.chained and column else place + 1
             assert torch.equal(x[:, : known - 1], y[:, : known - 1])
             if place < 19:
-                assert not torch.allclose(x[:, place:], y[:, place:], atol=1e-6)
+                assert not torch.allclose(x[:, place:], y[:, place:], atol=1e-5)
 
 
 def test_chained_columns_know_the_columns_before_them_alone() -> None:
@@ -126,7 +126,7 @@ def test_chained_columns_know_the_columns_before_them_alone() -> None:
     for column in range(len(SIZES)):
         changed = given.clone()
         changed[:, 7, column] = (changed[:, 7, column] + 1) % SIZES[column]
-        same = [torch.allclose(x[:, 6], y[:, 6], atol=1e-6) for x, y in zip(before, made(changed), strict=True)]
+        same = [torch.allclose(x[:, 6], y[:, 6], atol=1e-5) for x, y in zip(before, made(changed), strict=True)]
         assert same == [later <= column for later in range(len(SIZES))]
 
 
@@ -207,7 +207,7 @@ def test_what_fills_a_batch_changes_nothing(name: str) -> None:
     made, given = network(SMALL[name]), rows(12)
     filled = torch.cat((given, torch.full((2, 5, 3), -1)), dim=1)
     for x, y in zip(made(given), made(filled), strict=True):
-        assert torch.allclose(x, y[:, :11], atol=1e-6)
+        assert torch.allclose(x, y[:, :11], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SMALL)
