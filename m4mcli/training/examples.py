@@ -59,12 +59,17 @@ class Pair:
 
 def lead_sheet(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
     """Melody given, chords to be written, both canonical; None where a part is missing."""
-    melody, chords = piece.part("melody"), piece.part("chord")
-    if len(melody) < 8 or len(chords) < 4:
+    return _chords_beside(piece, piece.part("melody"))
+
+
+def _chords_beside(piece: PackedPiece, given: NDArray[np.void]) -> Pair | None:
+    """FRAME_NOTE rows given as one instrument, the piece's chords to be written as blocks, in its key."""
+    chords = piece.part("chord")
+    if len(given) < 8 or len(chords) < 4:
         return None
-    shift = canonical_shift(melody)
+    shift = canonical_shift(given)
     target = block_chords(chord_frames(shifted(chords, shift)))
-    reference = as_one_instrument(shifted(melody, shift))
+    reference = as_one_instrument(shifted(given, shift))
     return Pair(reference, target, piece.metre(), piece.bars["frame"], piece.length, chords=True)
 
 
@@ -170,16 +175,9 @@ def one_at_a_time(notes: NDArray[np.void]) -> NDArray[np.void]:
 def chart(piece: PackedPiece, rng: np.random.Generator) -> Pair | None:
     """The pitched music given, in a third of the pieces that tell it the melody alone, and the chords to be written:
     labels as music. What is given does not hold the part that says them."""
-    chords = piece.part("chord")
     others = [i for i, t in enumerate(piece.tracks) if t.role != "chord" and not t.is_drum]
     tune = [i for i in others if piece.tracks[i].role == "melody"]
-    given = piece.of_tracks(tune if tune and rng.random() < 1 / 3 else others)
-    if len(given) < 8 or len(chords) < 4:
-        return None
-    shift = canonical_shift(given)
-    target = block_chords(chord_frames(shifted(chords, shift)))
-    reference = as_one_instrument(shifted(given, shift))
-    return Pair(reference, target, piece.metre(), piece.bars["frame"], piece.length, chords=True)
+    return _chords_beside(piece, piece.of_tracks(tune if tune and rng.random() < 1 / 3 else others))
 
 
 def window(notes: NDArray[np.void], start: int, length: int, *, sounding_on: bool = True) -> NDArray[np.void]:
