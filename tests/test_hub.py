@@ -78,11 +78,14 @@ def told_rightly(run: Path, score: Score) -> list[bool]:
     from m4mcli.training.checkpoint import load_token_network
 
     network, facts = load_token_network(run / "best.safetensors")
-    (rows,) = coder_of(facts["tokens"], "run").pieces(score)
+    coder = coder_of(facts["tokens"], "run")
+    (rows,), (higher,) = coder.pieces(score), coder.pieces(transposed(score, 1))
     with torch.no_grad():
         told = torch.cat([logits.argmax(-1) for logits in network(torch.from_numpy(rows)[None])]).T.numpy()
     right = (told == rows[1:]).ravel().tolist()
-    return [*right[:1], *right[2:]]
+    both = slice(1, min(len(rows), len(higher)))
+    del right[int((rows[both] != higher[both]).ravel().argmax())]
+    return right
 
 
 # Recipes
@@ -246,18 +249,34 @@ def test_scales_are_learned_and_written(m4m: Run, tmp_path: Path, scales: Path) 
     assert read_score(done.stdout, "m").score.tracks[0].notes["pitch"][:8].tolist() == [61 + step for step in SCALE]
 
 
-@pytest.mark.parametrize("name", ["mmt-1m", "event-llama"])
-def test_scales_are_learned_of_many_columns(tmp_path: Path, scales: Path, name: str) -> None:
-    """With a head for each id of a row, and with ids that are told one after another."""
+IN_ALL_KEYS = "data.mix=[{make = 'melody', transforms = {transpose = [-6, 5]}}]"
+IN_ONE_KEY = "data.mix=[{make = 'melody', one_key = true}]"
+LEARNERS = {
+    "folk-rnn": (260, 0.01, IN_ONE_KEY, "data.rows=256", "network.width=128"),
+    "performance-rnn": (450, 0.004, IN_ALL_KEYS, "data.rows=128", "network.width=256"),
+    "gpt2-remi": (300, 0.015, IN_ALL_KEYS, "data.rows=128", *ATTENTIVE),
+    "gpt2-tsd": (200, 0.015, IN_ALL_KEYS, "data.rows=128", *ATTENTIVE),
+    "structured": (350, 0.015, IN_ALL_KEYS, "data.rows=128", *ATTENTIVE),
+    "mmt-1m": (150, 0.015, IN_ALL_KEYS, "data.rows=128", *ATTENTIVE),
+    "event-llama": (150, 0.015, IN_ALL_KEYS, "data.rows=128", *ATTENTIVE),
+    "mmm": (400, 0.015, IN_ALL_KEYS, "data.rows=192", "network.context=256", "trainer.precision=fp32", *ATTENTIVE),
+}
+"""Steps, rate and further settings; scales are whole in so many rows. Tunes of folk-rnn are read in C, as published."""
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_network_learns_scales(tmp_path: Path, scales: Path, name: str) -> None:
+    """Those that carry a state, with a cache, with a head for each id of a row, with ids told one after another."""
     pytest.importorskip("torch")
     from m4mcli.training.loop import train
 
-    settings = ["optimizer.steps=150", "optimizer.lr=0.015", "optimizer.average=0.9", "trainer.evaluate_every=150"]
+    steps, rate, mix, *own = LEARNERS[name]
+    settings = [f"optimizer.steps={steps}", f"optimizer.lr={rate}", f"trainer.evaluate_every={steps}", mix, *own]
     settings += ["optimizer.method=adamw", "optimizer.schedule=linear", "optimizer.weight_decay=0.0"]
-    settings += ["network.dropout=0.0", "augmentation.from_start=1.0", "data.rows=128", *ATTENTIVE]
-    mix = "data.mix=[{make = 'melody', transforms = {transpose = [-6, 5]}}]"
-    train(read_recipe(find_recipe(name), (*TINY, *settings, mix)), scales, tmp_path / "run")
-    assert np.mean([told for root in (60, 65, 70) for told in told_rightly(tmp_path / "run", scale(root))]) >= 0.99
+    settings += ["optimizer.average=0.9", "network.dropout=0.0", "augmentation.from_start=1.0"]
+    train(read_recipe(find_recipe(name), (*TINY, *map(str, settings))), scales, tmp_path / "run")
+    roots = (60,) if mix == IN_ONE_KEY else (60, 65, 70)
+    assert np.mean([told for root in roots for told in told_rightly(tmp_path / "run", scale(root))]) >= 0.99
 
 
 def test_eighth_notes_are_reproduced_exactly(tmp_path: Path) -> None:
