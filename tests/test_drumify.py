@@ -266,4 +266,4 @@ def test_a_long_piece_has_fewer_samples() -> None:
         notes = notes_array([(0, count * 4 * 480, 60, 64)])
         return Score(480, (Track("Long", notes=notes),))
 
-    assert [TASK.samples_for(bars_of(n)) for n in (1, 187, 250, 400, 4000)] == [6, 6, 4, 3, 3]
+    assert [TASK.samples_for(bars_of(n)) for n in (1, 100, 120, 150, 200, 4000)] == [6, 6, 5, 4, 3, 3]

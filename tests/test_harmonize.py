@@ -661,7 +661,7 @@ def test_a_pipe_equals_files(m4m: Run, tmp_path: Path) -> None:
 def test_the_manual_tells_the_defaults() -> None:
     page = (ROOT / "commands" / "harmonize.md").read_text("utf-8")
     assert f"`--temperature` ({TASK.sampling.temperature:g}), `--top-p` ({TASK.sampling.top_p:g})" in page
-    assert f"says how many, {TASK.best_of} unless told" in page
+    assert f"says how many: {TASK.best_of} unless told" in page
 
 
 def test_no_torch_is_imported(m4m: Run) -> None:

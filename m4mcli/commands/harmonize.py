@@ -160,12 +160,13 @@ def harmonize(
         if has_chord_part(reading.score) and not only:
             run.warn(f"the piece has a track named {TASK.track_name}: it is kept, and another one added")
         began = time.monotonic()
-        results = write_chords(reading.score, found, network, wish, progress)
+        own = replace(wish, best_of=best_of or TASK.samples_for(reading.score))
+        results = write_chords(reading.score, found, network, own, progress)
         for warning in results[0].warnings:
             run.warn(warning)
         run.say(
-            f"{key_name(*results[0].key)}; model {found_model.name}, seed {wish.seed}, best of {wish.best_of} by "
-            f"{wish.choice}, {network.provider}, {time.monotonic() - began:.1f} s"
+            f"{key_name(*results[0].key)}; model {found_model.name}, seed {own.seed}, best of {own.best_of} by "
+            f"{own.choice}, {network.provider}, {time.monotonic() - began:.1f} s"
         )
 
         def write(run: Invocation, number: int, result: "Harmonization") -> None:

@@ -193,12 +193,13 @@ def melodize(
         if has_melody_part(score) and not only:
             run.warn(f"the piece has a track named {TASK.track_name}: it is kept, and another one added")
         began = time.monotonic()
-        results = write_melodies(score, found, network, wish, progress)
+        own = replace(wish.how, best_of=best_of or TASK.samples_for(score))
+        results = write_melodies(score, found, network, replace(wish, how=own), progress)
         for warning in results[0].warnings:
             run.warn(warning)
         run.say(
             f"{key_name(*results[0].key)}, {'-'.join(map(pitch_name, results[0].compass))}; model {found_model.name}, "
-            f"seed {wish.how.seed}, best of {wish.how.best_of} by {choose}, {network.provider}, "
+            f"seed {own.seed}, best of {own.best_of} by {choose}, {network.provider}, "
             f"{time.monotonic() - began:.1f} s"
         )
         kept = [] if only else added

@@ -12,8 +12,9 @@ from m4mcli.theory.drum_sounds import STANDARD
 
 Choice = Literal["consensus", "likelihood"]
 
-LONG = 3000
-"""Frames (six minutes at 120 quarters a minute) of a part beyond which fewer samples of it are written."""
+LONG = 1600
+"""Frames (a hundred bars of 4/4) of a part beyond which fewer samples of it are written: over so many, samples hardly
+differ in how good they are."""
 FEWEST = 3
 """Samples that a long part has at least: of two, none agrees more with the others."""
 
