@@ -246,8 +246,21 @@ def test_the_part_that_agrees_with_the_others_is_kept() -> None:
     def sample(*frames: int) -> Sample:
         return Sample(np.array([(f, DRUMS, 36, 1) for f in frames], FRAME_NOTE), 0.0, 1)
 
-    assert drum_consensus([sample(1, 2), sample(0, 4, 8), sample(0, 4), sample(0, 8, 4, 12)]) == 1
-    assert drum_consensus([sample(), sample(3), sample()]) == 1
+    assert drum_consensus([sample(1, 2), sample(0, 4, 8), sample(0, 4), sample(0, 8, 4, 12)], 1) == 1
+    assert drum_consensus([sample(), sample(3), sample()], 1) == 1
+
+
+def test_of_parts_that_agree_little_the_one_with_a_backbeat_is_kept() -> None:
+    def sample(**frames: tuple[int, ...]) -> Sample:
+        sounds = {"kick": 36, "snare": 38, "hat": 42, "ride": 51}
+        rows = [(f, DRUMS, sounds[name], 1) for name, own in frames.items() for f in own]
+        return Sample(np.sort(np.array(rows, FRAME_NOTE)), 0.0, 1)
+
+    parts = [sample(kick=(0, 8), hat=(4, 12)), sample(kick=(2, 10), hat=(4, 12)), sample(kick=(0,), ride=(4, 12))]
+    backbeat = sample(kick=(0, 8), snare=(4, 12), hat=(0, 4, 8, 12))
+    assert drum_consensus([*parts, backbeat], 2) == 3
+    assert drum_consensus([*parts, sample(kick=(0, 8), snare=(4,), hat=(0, 4, 8, 12))], 2) == 0
+    assert drum_consensus([sample(kick=(0, 8)), sample(kick=(0, 8)), sample(kick=(1,), snare=(5,), ride=(3,))], 1) == 0
 
 
 def test_every_sound_has_a_name_and_a_kind() -> None:

@@ -34,6 +34,8 @@ ROUNDS = 4
 """How often a part is drawn until it has a hit for each bar."""
 LATEST_BAR = 4
 """The bar, from 0, of those to be written in which something sounds, by which the drums have begun."""
+OFTEN = 0.5
+"""Hits a bar of each of kick, snare and cymbals in a part that is whole."""
 LEAN, CHOICE = 0.15, 12
 """To be twice as busy: nats by which a frame's end is made less likely (more would derail the model), and the samples,
 at least, of which the one nearest to that is kept."""
@@ -137,7 +139,7 @@ def _chosen(samples: list[Sample], first: int, enough: float, intensity: float) 
     there = [i for i, s in enumerate(samples) if (s.notes["frame"] >= first).sum() >= enough] or range(len(samples))
     parts = [samples[i] for i in there]
     if intensity <= 1:
-        return there[drum_consensus(parts)]
+        return there[drum_consensus(parts, enough * OFTEN)]
     counts = np.array([max(1, len(s.notes)) for s in parts])
     return there[int(np.abs(np.log(counts / (intensity * np.median(counts)))).argmin())]
 
