@@ -514,6 +514,8 @@ def test_rests_of_more_than_two_bars_are_long() -> None:
     assert resting(Sample(rows(*quiet), 0.0, 1), request) == pytest.approx((33 + 47) / 128)
     assert resting(Sample(rows(*quiet), 0.0, 1), request, 73) == pytest.approx(47 / 55)
     assert resting(Sample(rows()[:0], 0.0, 1), request) == 1
+    assert resting(Sample(rows((0, 60, 47), (64, 62, 47)), 0.0, 1), request) == pytest.approx(17 / 128)
+    assert resting(Sample(rows((0, 60, 47), (64, 62, 48)), 0.0, 1), request) == 0
     asked = replace(request, begin=np.arange(128) >= 77)
     assert resting(Sample(rows(*quiet), 0.0, 1), asked) == pytest.approx(47 / 51)
 

@@ -16,8 +16,8 @@ DENSITY, CLOSE, OUTSIDE, RESTING = 0.5, 0.5, 2.0, 2.0
 """What counts for or against a sample beside its fit of -1..2: an octave of difference in density from the others, a
 close on the last chord, notes outside of key and chords as a share of all, long rests as a share of the time."""
 
-LONG_BARS = 2
-"""A rest of more bars is long."""
+LONG_BARS, LONG_LAST_BARS = 2, 1
+"""A rest of more bars is long; one behind the last note."""
 
 BAR = 16
 """Frames of a bar where the metre is not told."""
@@ -65,7 +65,8 @@ def resting(sample: Sample, request: Request, start: int = 0) -> float:
     begins, stops = ends[::2], ends[1::2]
     bar = BAR if request.metre is None else request.metre[begins, 1]
     lengths = stops - begins
-    return float(lengths[lengths > LONG_BARS * bar].sum() / max(1, request.begin[start:].sum()))
+    most = np.where(begins > line["frame"].max(initial=0), LONG_LAST_BARS, LONG_BARS)
+    return float(lengths[lengths > most * bar].sum() / max(1, request.begin[start:].sum()))
 
 
 def count(sample: Sample, start: int = 0) -> int:
