@@ -87,6 +87,34 @@ def test_the_same_seed_gives_the_same_bytes(m4m: Run) -> None:
     assert first != other
 
 
+WHOLE = {
+    "in fives": "X:1\nM:5/4\nL:1/4\nK:Em\nEGB2A|GAF2E|EGB2c|BAG2F|GBe2d|cBA2G|FAG2F|E3z2|EGB2A|GAF2E|E3z2|]",
+    "a waltz": "X:1\nM:3/4\nL:1/4\nK:G\nDGB|d2B|cAF|G3|DGB|d2B|cAF|G3-|G3|]",
+    "a riff": "X:1\nM:4/4\nL:1/8\nK:C\nz2G_Bc3z|z2_eGc3z|z2G_Bc_ec_B|c4z4|z2fc_e3z|z2_ecf_ec_B|z2G_Bc3z|z2_eGc8|]",
+}
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_behind_the_end_of_a_whole_piece_no_bar_is_silent(m4m: Run, name: str, seed: str) -> None:
+    done = m4m("continue", "--bars", "6", "--only", "--seed", seed, stdin=WHOLE[name].encode())
+    made = read_score(done.stdout, "made").score
+    (track,) = (t for t in made.tracks if len(t.notes))
+    bar = made.tpq * 4 * made.time_signatures[0].numerator // made.time_signatures[0].denominator
+    first = read_score(WHOLE[name].encode(), "whole").score.end
+    onset, end = track.notes["onset"], track.notes["onset"] + track.notes["duration"]
+    assert onset.min() >= first // bar * bar
+    lines = np.arange(-(-first // bar), -(-first // bar) + 6) * bar
+    assert all(((onset < line + bar) & (end > line)).any() for line in lines)
+
+
+def test_each_version_is_what_the_next_seed_gives(m4m: Run, tmp_path: Path) -> None:
+    quick = ("continue", "--bars", "2", "--best-of", "2")
+    m4m(*quick, "-n", "2", "--seed", "5", "--out-dir", "out", stdin=midi(FLUTE))
+    _, second = sorted((tmp_path / "out").iterdir())
+    assert second.read_bytes() == m4m(*quick, "--seed", "6", stdin=midi(FLUTE)).stdout
+
+
 def test_a_piece_without_notes_is_refused(m4m: Run) -> None:
     done = m4m("continue", stdin=score_to_midi(Score(96, (Track(notes=notes_array().astype(NOTE)),))))
     assert (done.returncode, done.stdout) == (1, b"")

@@ -43,9 +43,6 @@ EXAMPLES = (
 )
 SHOWS_PROGRESS = SHARES_FILES = True
 
-APART = 4
-"""Seeds between the versions of -n."""
-
 Bars = Annotated[int, typer.Option("--bars", min=1, max=4096, metavar="N", help="How many bars to write.")]
 Instruments = Annotated[
     str | None,
@@ -132,8 +129,7 @@ def continue_(
         writes: list[Write] = []
         for number in range(count):
             began = time.monotonic()
-            # Seeds so far apart that no version's later rounds are another's first.
-            asked = replace(commission, seed=commission.seed + APART * number)
+            asked = replace(commission, seed=commission.seed + number)
             written = continuation(reading.score, network, asked, progress)
             run.say(
                 f"{key_name(*written.key) if written.key else 'no key'}; {_names(written.instruments)}; model "

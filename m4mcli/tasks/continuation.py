@@ -25,6 +25,7 @@ from m4mcli.models.session import open_network as open_model
 from m4mcli.score.metre import Bar, bars
 from m4mcli.score.score import Score, Track
 from m4mcli.tasks.close import closed
+from m4mcli.tasks.drums import heard
 from m4mcli.tasks.dynamics import velocities
 from m4mcli.tasks.manner import (
     InManner,
@@ -50,8 +51,9 @@ ROUNDS = 4
 """How often samples are drawn until one has every instrument and is near enough to the piece."""
 NEAR = 0.8
 """Unlikeness to the piece's last bars that is near enough."""
-RHYTHM, AGREEMENT = 1.5, 2.0
-"""What being apart (0..1) from the rhythm heard, and from the pitch classes of the other samples, counts beside it."""
+RHYTHM, AGREEMENT, SILENCE = 1.5, 2.0, 4.0
+"""What being apart (0..1) from the rhythm heard, and from the pitch classes of the other samples, counts beside it, and
+the share of bars in which nothing sounds: behind the last note of a whole piece a model likes to go on being silent."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _request(notes: NDArray[np.void], metre: NDArray[np.integer], first: int, li
 def _best_sample(
     network: Network, request: Request, manner: Manner, commission: Commission, progress: Progress | None
 ) -> Sample:
-    """The sample nearest to the piece; further rounds, from the next seeds, while none is near."""
+    """The sample nearest to the piece; further rounds, from seeds that no user gives, while none is near."""
     lean, samples = lean_to(network, request, manner), list[Sample]()
     if commission.written is not None:
         guided, how = InManner(network, manner.rules, lean), commission.sampling
@@ -190,13 +192,14 @@ def _best_sample(
             request,
             manner.rules,
             commission.sampling,
-            seed=commission.seed + number,
+            seed=commission.seed + (number << 48),
             samples=commission.best_of,
             progress=progress,
         )
         new, frames = [_new_notes(s, manner) for s in samples], request.length - manner.length_frames
         best = _nearest(new, frames, request, manner)
-        if not _missing(new[best], manner) and unlikeness(new[best], frames, manner.heard, manner.rates) <= NEAR:
+        far = unlikeness(new[best], frames, manner.heard, manner.rates) + SILENCE * _silence(new[best], request, manner)
+        if not _missing(new[best], manner) and far <= NEAR:
             break
         latest = new[-commission.best_of :]
         lean += np.mean([drift(notes, frames, manner.rates) for notes in latest], axis=0)
@@ -211,8 +214,8 @@ def _new_notes(sample: Sample, manner: Manner) -> NDArray[np.void]:
 def _nearest(new: list[NDArray[np.void]], frames: int, request: Request, manner: Manner) -> int:
     """The index of the notes with the fewest instruments missing, and of these the nearest to the piece.
 
-    What counts is how unlike they are in density, pitch classes and shares, in rhythm, and how far their pitch classes
-    are from those of all that was drawn: where these agree the piece is likely to go.
+    What counts is how unlike they are in density, pitch classes and shares, in rhythm and in silent bars, and how far
+    their pitch classes are from those of all that was drawn: where these agree the piece is likely to go.
     """
     metre = request.metre
     assert metre is not None
@@ -220,9 +223,18 @@ def _nearest(new: list[NDArray[np.void]], frames: int, request: Request, manner:
 
     def distance(i: int) -> tuple[int, float]:
         far = unlikeness(new[i], frames, manner.heard, manner.rates) + AGREEMENT * apart[i]
+        far += SILENCE * _silence(new[i], request, manner)
         return _missing(new[i], manner), far + RHYTHM * rhythm_apart(new[i], manner.heard, metre)
 
     return min(range(len(new)), key=distance)
+
+
+def _silence(new: NDArray[np.void], request: Request, manner: Manner) -> float:
+    """By how much the share of silent bars is greater in new notes than in those heard; 0..1."""
+    metre, border = request.metre, manner.length_frames
+    assert metre is not None
+    before, after = heard(manner.heard, metre)[:border].mean(), heard(new, metre)[border:].mean()
+    return max(0.0, float(before - after))
 
 
 def _missing(new: NDArray[np.void], manner: Manner) -> int:
@@ -274,8 +286,7 @@ def continuer(
     def answers(
         notes: NDArray[np.void], metre: NDArray[np.integer], given: int, written: int, samples: int, seed: int
     ) -> list[NDArray[np.void]]:
-        # Seeds so far apart that no answer's later rounds are another's first.
-        asked = [Commission(sampling=sampling, best_of=best_of, seed=seed + ROUNDS * i) for i in range(samples)]
+        asked = [Commission(sampling=sampling, best_of=best_of, seed=seed + i) for i in range(samples)]
         return [write_on(network, notes, metre[: given + written], given, one)[0] for one in asked]
 
     return answers
