@@ -79,10 +79,12 @@ def told_rightly(run: Path, score: Score) -> list[bool]:
 
     network, facts = load_token_network(run / "best.safetensors")
     coder = coder_of(facts["tokens"], "run")
-    (rows,), (higher,) = coder.pieces(score), coder.pieces(transposed(score, 1))
+    moved = transposed(score, 1)
+    assert moved is not None
+    (rows,), (higher,) = coder.pieces(score), coder.pieces(moved)
     with torch.no_grad():
         told = torch.cat([logits.argmax(-1) for logits in network(torch.from_numpy(rows)[None])]).T.numpy()
-    right = (told == rows[1:]).ravel().tolist()
+    right: list[bool] = (told == rows[1:]).ravel().tolist()
     both = slice(1, min(len(rows), len(higher)))
     del right[int((rows[both] != higher[both]).ravel().argmax())]
     return right
