@@ -22,7 +22,8 @@ from m4mcli.models.token_session import OnnxTokenModel
 from m4mcli.networks.build import token_network
 from m4mcli.networks.config import FoundationConfig, LatentConfig
 from m4mcli.networks.token_network import TokenNetwork
-from m4mcli.tokens.coder import Coder, coder_of, open_coder
+from m4mcli.tokens.coder import Coder, open_coder
+from m4mcli.tokens.merged import opened_coder
 from m4mcli.training.graphs import trace_all, write_graphs
 from m4mcli.training.recipe import find_recipe, read_recipe
 from m4mcli.training.token_export import about
@@ -44,7 +45,7 @@ def guessing(name: str) -> tuple[TokenNetwork, Coder]:
 def folder_of(name: str, work: Path) -> tuple[Path, TokenNetwork | None, Coder]:
     """A model folder, and torch's network where it was made of a recipe."""
     if (Path(name) / "model.json").is_file():
-        return Path(name), None, coder_of(read_model(Path(name)).facts["tokens"], name)
+        return Path(name), None, opened_coder(read_model(Path(name)).facts["tokens"], name)
     network, coder = guessing(name)
     folder = work / name
     if not folder.exists():
