@@ -93,26 +93,26 @@ COMPLETE = 0.3
 metres that the model knows little, one with a backbeat is kept."""
 COMPLETE_KIT = (("kick",), ("snare",), ("hat", "ride"))
 
-DRUM_KINDS = ((35, 36), (37, 38, 39, 40), (42, 44, 46), (41, 43, 45, 47, 48, 50), (51, 53, 59), (49, 52, 55, 57))
-"""Sounds that count as one drum when parts are compared: kick, snare, hi-hat, toms, ride, crash. Others each alone."""
 
-
-def drum_picture(notes: NDArray[np.void]) -> set[tuple[int, int]]:
-    """The hits of a drum part as (frame, kind) pairs."""
-    kinds = {sound: -1 - i for i, sounds in enumerate(DRUM_KINDS) for sound in sounds}
-    return {(int(f), kinds.get(int(p), int(p))) for f, p in zip(notes["frame"], notes["pitch"], strict=True)}
+def drum_picture(notes: NDArray[np.void]) -> set[tuple[int, str]]:
+    """The hits of a drum part (FRAME_NOTE rows) as pairs of frame and kind of drum; percussion is told by its sound."""
+    kinds = {int(p): kind if (kind := kind_of(int(p))) != "percussion" else str(p) for p in np.unique(notes["pitch"])}
+    return {(frame, kinds[p]) for frame, p in zip(notes["frame"].tolist(), notes["pitch"].tolist(), strict=True)}
 
 
 def completeness(hits: NDArray[np.void], often: float) -> float:
-    """Which share of kick, snare, and a cymbal that keeps time is hit so often at least in a drum part; 0..1."""
+    """Which share (0..1) of kick, snare, and a cymbal that keeps time has `often` hits or more in a drum part.
+
+    `hits` are FRAME_NOTE rows.
+    """
     kinds = [kind_of(int(sound)) for sound in hits["pitch"]]
     return sum(sum(kind in which for kind in kinds) >= often for which in COMPLETE_KIT) / len(COMPLETE_KIT)
 
 
 def drum_consensus(samples: list[Sample], often: float) -> int:
-    """The index of the drum part that agrees most with the others (mean F1 of hits by frame and kind) and is whole.
+    """The index of the drum part that agrees most with the others, by the mean F1 of hits by frame and kind.
 
-    Whole parts have kick, snare and a cymbal, each hit so `often` at least.
+    `completeness` with `often` hits of a drum counts beside that.
     """
     pictures = [drum_picture(s.notes) for s in samples]
     others = max(1, len(samples) - 1)

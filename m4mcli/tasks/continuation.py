@@ -197,9 +197,8 @@ def _best_sample(
             progress=progress,
         )
         new, frames = [_new_notes(s, manner) for s in samples], request.length - manner.length_frames
-        best = _nearest(new, frames, request, manner)
-        far = unlikeness(new[best], frames, manner.heard, manner.rates) + SILENCE * _silence(new[best], request, manner)
-        if not _missing(new[best], manner) and far <= NEAR:
+        best = _nearest(new, request, manner)
+        if not _missing(new[best], manner) and _far(new[best], request, manner) <= NEAR:
             break
         latest = new[-commission.best_of :]
         lean += np.mean([drift(notes, frames, manner.rates) for notes in latest], axis=0)
@@ -211,7 +210,7 @@ def _new_notes(sample: Sample, manner: Manner) -> NDArray[np.void]:
     return new
 
 
-def _nearest(new: list[NDArray[np.void]], frames: int, request: Request, manner: Manner) -> int:
+def _nearest(new: list[NDArray[np.void]], request: Request, manner: Manner) -> int:
     """The index of the notes with the fewest instruments missing, and of these the nearest to the piece.
 
     What counts is how unlike they are in density, pitch classes and shares, in rhythm and in silent bars, and how far
@@ -222,19 +221,19 @@ def _nearest(new: list[NDArray[np.void]], frames: int, request: Request, manner:
     apart = pitch_classes_apart(new)
 
     def distance(i: int) -> tuple[int, float]:
-        far = unlikeness(new[i], frames, manner.heard, manner.rates) + AGREEMENT * apart[i]
-        far += SILENCE * _silence(new[i], request, manner)
+        far = _far(new[i], request, manner) + AGREEMENT * apart[i]
         return _missing(new[i], manner), far + RHYTHM * rhythm_apart(new[i], manner.heard, metre)
 
     return min(range(len(new)), key=distance)
 
 
-def _silence(new: NDArray[np.void], request: Request, manner: Manner) -> float:
-    """By how much the share of silent bars is greater in new notes than in those heard; 0..1."""
+def _far(new: NDArray[np.void], request: Request, manner: Manner) -> float:
+    """How unlike new notes are to those heard; 0 where they are like them, with no greater share of silent bars."""
     metre, border = request.metre, manner.length_frames
     assert metre is not None
-    before, after = heard(manner.heard, metre)[:border].mean(), heard(new, metre)[border:].mean()
-    return max(0.0, float(before - after))
+    sounding, still_sounding = heard(manner.heard, metre)[:border].mean(), heard(new, metre)[border:].mean()
+    silence = max(0.0, float(sounding - still_sounding))
+    return unlikeness(new, request.length - border, manner.heard, manner.rates) + SILENCE * silence
 
 
 def _missing(new: NDArray[np.void], manner: Manner) -> int:

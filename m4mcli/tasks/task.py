@@ -13,8 +13,7 @@ from m4mcli.theory.drum_sounds import STANDARD
 Choice = Literal["consensus", "likelihood"]
 
 LONG = 1600
-"""Frames (a hundred bars of 4/4) of a part beyond which fewer samples of it are written: over so many, samples hardly
-differ in how good they are."""
+"""Frames (a hundred bars of 4/4) of a part beyond which fewer samples of it are written, for the time they take."""
 FEWEST = 3
 """Samples that a long part has at least: of two, none agrees more with the others."""
 
